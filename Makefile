@@ -1,0 +1,68 @@
+# Every target builds .venv when it is needed, from a bare Python (>= 3.11) with venv and pip; run twice, it does no work twice.
+# Another interpreter: make PYTHON=/path/to/python3.12 demo
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint format wheel-check clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+
+# The first of these that is recent enough and can make an environment.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	"$$p" -c 'import sys, venv, ensurepip; raise SystemExit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: $(VENV)/.core ## set up, then run the demo: a shock to 48 European banks
+	$(BIN)/sim run
+
+test: $(VENV)/.test ## set up, then run the quick tests (all but those marked slow)
+	$(BIN)/python -m pytest -n $(WORKERS) --benchmark-disable -q -m "not slow"
+
+test-all: $(VENV)/.test ## set up, then run every test
+	$(BIN)/python -m pytest -n $(WORKERS) --benchmark-disable -q
+
+lint: $(VENV)/.dev ## format, lint, types, import contracts, docstrings
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/numpydoc lint $$(find sim -name '*.py')
+
+format: $(VENV)/.dev ## write the format and the safe lint fixes
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+wheel-check: $(VENV)/.core ## build a wheel, install it elsewhere, run the demo by its bare name from another folder
+	@set -eu; place=$$(mktemp -d); trap 'rm -rf "$$place"' EXIT; \
+	$(BIN)/python -m pip --disable-pip-version-check wheel -q --no-deps -w "$$place/wheel" .; \
+	$(BIN)/python -m venv "$$place/venv"; \
+	"$$place/venv/bin/python" -m pip --disable-pip-version-check install -q "$$place"/wheel/*.whl; \
+	mkdir "$$place/elsewhere"; cd "$$place/elsewhere"; \
+	"$$place/venv/bin/sim" run eu48_sovereign --draws 100 --seed 1 --out "$$place/result"; \
+	echo "wheel-check: the installed wheel ran eu48_sovereign from another folder"
+
+clean: ## remove the environment, caches and builds (results stay)
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is newer than pyproject.toml when the environment holds what it asks for.
+$(VENV)/.python:
+	@test -n "$(PYTHON)" || { echo "make: no Python >= 3.11 with venv and pip found; set PYTHON=/path/to/python3" >&2; exit 2; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.core: pyproject.toml $(VENV)/.python
+	$(BIN)/python -m pip --disable-pip-version-check install -q -e .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml $(VENV)/.core
+	$(BIN)/python -m pip --disable-pip-version-check install -q -e '.[test]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.test
+	$(BIN)/python -m pip --disable-pip-version-check install -q -e '.[dev]'
+	@touch $@

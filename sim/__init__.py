@@ -1,0 +1,108 @@
+"""How shocks spread between financial institutions.
+
+Public names are imported when they are first used, so that ``import sim`` costs next to nothing.
+
+Examples
+--------
+>>> import sim
+>>> sim.load("ring_of_ten").name
+'ring_of_ten'
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sim.channels.base import Channel
+    from sim.errors import (
+        AuditError,
+        ConvergenceError,
+        FailedDrawsError,
+        InputError,
+        NotFiniteError,
+        PluginError,
+        Problem,
+        SimError,
+        StoreError,
+        UnknownNameError,
+        UsageError,
+    )
+    from sim.experiments.monte_carlo import run
+    from sim.experiments.result import Result
+    from sim.experiments.result import open_result as open
+    from sim.networks.layer import Layer
+    from sim.scenario.build import build
+    from sim.scenario.load import load
+    from sim.scenario.schema import Scenario
+    from sim.shocks.base import Shock
+    from sim.system import System
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "build": "sim.scenario.build:build",
+    "load": "sim.scenario.load:load",
+    "open": "sim.experiments.result:open_result",
+    "run": "sim.experiments.monte_carlo:run",
+    "Channel": "sim.channels.base:Channel",
+    "Layer": "sim.networks.layer:Layer",
+    "Result": "sim.experiments.result:Result",
+    "Scenario": "sim.scenario.schema:Scenario",
+    "Shock": "sim.shocks.base:Shock",
+    "System": "sim.system:System",
+    "AuditError": "sim.errors:AuditError",
+    "ConvergenceError": "sim.errors:ConvergenceError",
+    "FailedDrawsError": "sim.errors:FailedDrawsError",
+    "InputError": "sim.errors:InputError",
+    "NotFiniteError": "sim.errors:NotFiniteError",
+    "PluginError": "sim.errors:PluginError",
+    "Problem": "sim.errors:Problem",
+    "SimError": "sim.errors:SimError",
+    "StoreError": "sim.errors:StoreError",
+    "UnknownNameError": "sim.errors:UnknownNameError",
+    "UsageError": "sim.errors:UsageError",
+}
+# Folders that users reach as attributes: `sim.contagion.clear(...)` after a bare `import sim`.
+_FOLDERS = ("channels", "contagion", "errors", "metrics", "networks", "report", "shocks")
+
+__all__ = [  # noqa: RUF022  (verbs, nouns, errors)
+    "build",
+    "load",
+    "open",
+    "run",
+    "Channel",
+    "Layer",
+    "Result",
+    "Scenario",
+    "Shock",
+    "System",
+    "AuditError",
+    "ConvergenceError",
+    "FailedDrawsError",
+    "InputError",
+    "NotFiniteError",
+    "PluginError",
+    "Problem",
+    "SimError",
+    "StoreError",
+    "UnknownNameError",
+    "UsageError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PLACES:
+        module, _, attribute = _PLACES[name].partition(":")
+        value = getattr(import_module(module), attribute)
+        globals()[name] = value
+        return value
+    if name in _FOLDERS:
+        return import_module(f"sim.{name}")
+    raise AttributeError(f"module 'sim' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *_FOLDERS})

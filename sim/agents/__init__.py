@@ -1,0 +1,1 @@
+"""Rules of behaviour, one file a type, over all rows of the type at once."""

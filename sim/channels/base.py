@@ -1,0 +1,217 @@
+"""The contract of a channel: phases of the step, and for isotone maps signal, response and its slope."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from sim.agents.bank import BankDecision, BankView
+from sim.agents.bank import decide as bank_rule
+from sim.arrays import Float
+from sim.errors import Problem
+from sim.ledger.balance import (
+    claims_carried,
+    claims_owed,
+    external_debt,
+    securities,
+)
+from sim.ledger.entries import Ledger
+from sim.plugins import Plugin, Registry
+from sim.state import State
+from sim.system import System
+
+PHASES = (
+    "events",
+    "service",
+    "payments",
+    "beliefs",
+    "funding",
+    "liquidity",
+    "market",
+    "credit",
+    "compliance",
+    "resolution",
+    "policy",
+    "audit",
+)
+"""The order of a step, once. Everybody acts on the state at the start of a phase."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a channel or a shock is given when its phase comes.
+
+    Parameters
+    ----------
+    system : System
+        Agents, layers and markets before the shock.
+    state, ledger : State, Ledger
+        Now; the ledger is the only way to change money.
+    number : int
+        Step, counted from 1.
+    on : float64[n_lanes], 1
+        The channel's switch in each lane; 0 posts nothing.
+    decide : callable
+        The banks' rule, or what replaces it.
+    """
+
+    system: System
+    state: State
+    ledger: Ledger
+    number: int
+    on: Float
+    decide: Callable[[BankView], BankDecision] = bank_rule
+
+
+class TightView:
+    """Balance sheets at trial claim values and prices; nothing is posted.
+
+    Parameters
+    ----------
+    state : State
+        At the start of the phase.
+    worth : float64[n_agents, n_lanes], 1
+        Trial value of one unit of claim on each agent.
+    price : float64[n_assets, n_lanes], currency per piece
+        Trial prices.
+    """
+
+    def __init__(self, state: State, worth: Float, price: Float) -> None:
+        self.state, self.worth, self.price = state, worth, price
+        self.inside = claims_carried(state, worth)
+        self.book, self.market = securities(state, price)
+        self.sell = np.zeros((0, state.n_lanes))
+        plain = state.cash + state.loans + state.estate_claims
+        owed = claims_owed(state) + external_debt(state)
+        self.debt = owed
+        self.external = plain + self.market
+        self.assets = plain + self.book + self.inside
+        self.equity = self.assets - owed - state.estate_due - state.participations
+
+    def realise(self, sell: Float) -> None:
+        """Charge sellers with what stood at cost: isotone, since selling more never adds equity.
+
+        Parameters
+        ----------
+        sell : float64[n_banks, n_lanes], 1
+            Share sold at the trial price.
+        """
+        self.sell = sell
+        banks = self.state.banks
+        self.equity[banks] -= sell * np.maximum(0.0, (self.book - self.market)[banks])
+
+
+class Channel(Plugin):
+    """One way in which distress travels: signal, layer, pressure, response."""
+
+    enabled: bool = True
+    """Whether the channel acts; switched off, it posts nothing."""
+
+    letter: ClassVar[str] = ""
+    phases: ClassVar[Mapping[str, str]] = {}
+    """Phase of the step -> name of the method that plays it, called as ``method(step)``."""
+    isotone: ClassVar[bool] = False
+    """Whether `signal`, `respond` and `slope` are given; static mode refuses a channel without."""
+
+    def problems(self, mode: str, system: System) -> list[Problem]:
+        """Return what is wrong with these parameters for this system and mode.
+
+        Parameters
+        ----------
+        mode : {"static", "dynamic"}
+            How the scenario is played.
+        system : System
+            What it is played on.
+
+        Returns
+        -------
+        list of Problem
+            Empty when all is well.
+        """
+        return []
+
+    def signal(self, step: Step, view: TightView) -> Float:
+        """Return what each source emits at the trial values.
+
+        Parameters
+        ----------
+        step : Step
+            Where we are.
+        view : TightView
+            Trial balance sheets.
+
+        Returns
+        -------
+        float64[n_sources, n_lanes]
+            0 when healthy.
+        """
+        raise NotImplementedError(f"channel {self.name!r} has no isotone form")
+
+    def respond(self, step: Step, view: TightView, signal: Float) -> Float:
+        """Return the channel's own trial values (claim values, prices) given the signal.
+
+        Parameters
+        ----------
+        step : Step
+            Where we are.
+        view : TightView
+            Trial balance sheets.
+        signal : float64[n_sources, n_lanes]
+            From `signal`.
+
+        Returns
+        -------
+        float64[n_values, n_lanes]
+            Isotone: healthier in, healthier out.
+        """
+        raise NotImplementedError(f"channel {self.name!r} has no isotone form")
+
+    def slope(self, step: Step, view: TightView) -> Float:
+        """Return the derivative of `respond` by the pressure, towards stress.
+
+        Parameters
+        ----------
+        step : Step
+            Where we are.
+        view : TightView
+            Trial balance sheets.
+
+        Returns
+        -------
+        float64[n_values, n_lanes]
+            One-sided.
+        """
+        raise NotImplementedError(f"channel {self.name!r} has no isotone form")
+
+    def couple(self, view: TightView, signal: Float) -> None:
+        """Let the other channels feel this one's signal within a round of the static map.
+
+        Parameters
+        ----------
+        view : TightView
+            Trial balance sheets, changed in place.
+        signal : float64[n_sources, n_lanes]
+            From `signal`.
+        """
+
+    def conclude(self, step: Step, view: TightView, signal: Float, values: Float) -> None:
+        """Post the fixed point of a static run.
+
+        Parameters
+        ----------
+        step : Step
+            Where we are.
+        view : TightView
+            Balance sheets at the fixed point.
+        signal : float64[n_sources, n_lanes]
+            What is emitted there.
+        values : float64[n_values, n_lanes]
+            The channel's own values there.
+        """
+        raise NotImplementedError(f"channel {self.name!r} has no isotone form")
+
+
+CHANNELS: Registry[type[Channel]] = Registry("channel", "sim.channels")

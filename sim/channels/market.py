@@ -1,0 +1,314 @@
+"""M: agents above their leverage limit sell, prices fall, everyone who holds the same assets is marked down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from sim.agents.bank import BankView
+from sim.arrays import Float
+from sim.channels.base import CHANNELS, Channel, Step, TightView
+from sim.errors import Problem
+from sim.kernels.special import exp_of
+from sim.ledger.balance import summed
+from sim.state import DEBTS
+from sim.system import System
+
+
+@CHANNELS.register("market")
+class Market(Channel):
+    r"""Fire sales of commonly held securities.
+
+    Signal of i: pieces sold; pressure on asset a: :math:`\sum_i \Gamma_i q_{ia}`; response: the price falls, and
+    every holder's fair-value share with it. What stands at cost realises its loss when it is sold.
+
+    References
+    ----------
+    Cont and Schaanning (2017); Greenwood, Landier and Thesmar (2015); Cifuentes, Ferrucci and Shin (2005).
+    """
+
+    letter: ClassVar[str] = "M"
+    phases: ClassVar[Mapping[str, str]] = {"market": "step"}
+    isotone: ClassVar[bool] = True
+
+    rule: Literal["threshold", "leverage-targeting"] = "threshold"
+    """Who sells: only who is above a limit, or everyone back to its own starting leverage."""
+
+    leverage_limit: float = Field(default=25.0, gt=1)
+    """Assets over equity above which a bank sells (threshold), 1."""
+
+    leverage_target: float = Field(default=23.75, gt=1)
+    """Assets over equity it sells down to (threshold), 1."""
+
+    grandfather: bool = True
+    """Whether a bank that starts near or above the limit is given room: limit at least its own start / 0.95."""
+
+    impact: Literal["linear", "exponential", "cont-schaanning"] = "linear"
+    """How the price answers to the amount sold."""
+
+    settle: Literal["mid", "new"] = "mid"
+    """Price that sellers get: between old and new price, or the new one (static mode allows only this)."""
+
+    liquidate_insolvent: bool = True
+    """Whether a bank without equity sells everything it can."""
+
+    tol: float = Field(default=1e-10, gt=0, le=1e-3)
+    """Tolerance of the static price, on prices that start at 1."""
+
+    max_rounds: int = Field(default=10_000, ge=1)
+    """Rounds after which a static price is given back uncertified."""
+
+    def problems(self, mode: str, system: System) -> list[Problem]:
+        """Return why these parameters cannot be played.
+
+        Parameters
+        ----------
+        mode : {"static", "dynamic"}
+            How the scenario is played.
+        system : System
+            What it is played on.
+
+        Returns
+        -------
+        list of Problem
+            Empty when all is well.
+        """
+        found = []
+        if self.rule == "threshold" and not self.leverage_target <= self.leverage_limit:
+            found.append(
+                Problem(
+                    f"channels.market.leverage_target = {self.leverage_target} must not be above leverage_limit = "
+                    f"{self.leverage_limit}",
+                    key="channels.market.leverage_target",
+                )
+            )
+        if mode == "static" and self.settle != "new":
+            found.append(
+                Problem(
+                    "channels.market.settle = 'mid' has no greatest fixed point (selling earlier at a better price is "
+                    "not monotone); static mode needs settle: new",
+                    key="channels.market.settle",
+                )
+            )
+        if mode == "static" and not self.liquidate_insolvent:
+            found.append(
+                Problem(
+                    "channels.market.liquidate_insolvent = false is not monotone (losing the last equity would stop a "
+                    "sale); static mode needs true",
+                    key="channels.market.liquidate_insolvent",
+                )
+            )
+        return found
+
+    def limits(self, system: System) -> tuple[Float, Float]:
+        """Return each bank's leverage limit and target.
+
+        Parameters
+        ----------
+        system : System
+            Before the shock.
+
+        Returns
+        -------
+        tuple of float64[n_banks, 1], 1
+            Grandfathered: limit at least own start / 0.95, and then the target is 0.95 of the limit.
+        """
+        own = system.leverage0[:, None]
+        if self.rule == "leverage-targeting":
+            return own, own
+        limit, target = np.full_like(own, self.leverage_limit), np.full_like(own, self.leverage_target)
+        if self.grandfather:
+            room = own / 0.95
+            target = np.where(room > limit, own, target)
+            limit = np.maximum(limit, room)
+        return limit, target
+
+    def signal(self, step: Step, view: TightView) -> Float:
+        """Return the share of its marketable assets that each bank sells.
+
+        Parameters
+        ----------
+        step : Step
+            Where we are.
+        view : TightView
+            Trial balance sheets before any sale.
+
+        Returns
+        -------
+        float64[n_banks, n_lanes], 1
+            The banks' decision, 0 where the channel is off.
+        """
+        banks = step.state.banks
+        limit, target = self.limits(step.system)
+        seen = BankView(
+            view.assets[banks], view.equity[banks], view.market[banks], limit, target, self.liquidate_insolvent
+        )
+        sell = step.decide(seen).sell
+        if self.grandfather or self.rule == "leverage-targeting":
+            # excess over baseline: a bank that has lost nothing does not sell
+            sell = np.where(view.equity[banks] < step.state.equity0[banks], sell, 0.0)
+        return np.asarray(sell * step.on)
+
+    def fall(self, step: Step, sell: Float) -> Float:
+        """Return the relative price fall that sales cause.
+
+        Parameters
+        ----------
+        step : Step
+            Where we are; prices and holdings are those before the sale.
+        sell : float64[n_banks, n_lanes], 1
+            Share sold.
+
+        Returns
+        -------
+        float64[n_assets, n_lanes], 1
+            :math:`\\Psi_a` of the volume at the price before the sale.
+        """
+        state, banks = step.state, step.state.banks
+        fall = np.zeros_like(state.price)
+        for asset in range(state.price.shape[0]):
+            volume = summed(state.units[banks, asset] * sell) * state.price[asset]
+            fall[asset] = self.impact_of(volume, step.system.depth[asset], step.system.floor[asset], state.price[asset])
+        return fall
+
+    def impact_of(self, volume: Float, depth: float, floor: float, price: Float) -> Float:
+        r"""Return the relative price fall for one asset.
+
+        .. math::
+            \Psi = \min(1, v/D), \quad 1 - e^{-v/D}, \quad (1 - B/p)(1 - e^{-v/\delta}),\ \delta = (1 - B) D
+
+        Parameters
+        ----------
+        volume : float64[n_lanes], currency
+            Sold, at the price before the sale.
+        depth, floor : float
+            D, currency; B, price below which nobody sells in the Cont-Schaanning form.
+        price : float64[n_lanes], currency per piece
+            Before the sale.
+
+        Returns
+        -------
+        float64[n_lanes], 1
+            Zero for no sale.
+        """
+        if self.impact == "linear":
+            return np.asarray(np.minimum(1.0, volume / depth))
+        scale = depth * (1.0 - floor) if self.impact == "cont-schaanning" else depth
+        left = np.empty_like(volume)
+        exp_of(-volume / scale, left)
+        room = np.maximum(0.0, 1.0 - floor / price) if self.impact == "cont-schaanning" else 1.0
+        return np.asarray(np.where(volume > 0.0, room * (1.0 - left), 0.0))
+
+    def respond(self, step: Step, view: TightView, signal: Float) -> Float:
+        """Return the prices that the trial sales leave.
+
+        Parameters
+        ----------
+        step : Step
+            Where we are.
+        view : TightView
+            Trial balance sheets.
+        signal : float64[n_banks, n_lanes], 1
+            Shares sold.
+
+        Returns
+        -------
+        float64[n_assets, n_lanes], currency per piece
+            Isotone in equity and in the trial prices.
+        """
+        return step.state.price * (1.0 - self.fall(step, signal))
+
+    def slope(self, step: Step, view: TightView) -> Float:
+        """Return how prices move with the amount sold, at no sale.
+
+        Parameters
+        ----------
+        step : Step
+            Where we are.
+        view : TightView
+            Trial balance sheets.
+
+        Returns
+        -------
+        float64[n_assets, n_lanes], 1 / currency of sales
+            :math:`-p_a / D_a` (times the distance to the floor in the Cont-Schaanning form).
+        """
+        depth, floor = step.system.depth[:, None], step.system.floor[:, None]
+        price = step.state.price
+        room = (1.0 - floor / price) / (1.0 - floor) if self.impact == "cont-schaanning" else 1.0
+        return np.asarray(-price * room / depth * step.on)
+
+    def couple(self, view: TightView, signal: Float) -> None:
+        """Charge sellers with the loss they realise.
+
+        Parameters
+        ----------
+        view : TightView
+            Trial balance sheets, changed in place.
+        signal : float64[n_banks, n_lanes], 1
+            Shares sold.
+        """
+        view.realise(signal)
+
+    def conclude(self, step: Step, view: TightView, signal: Float, values: Float) -> None:
+        """Post sales and prices of a static run.
+
+        Parameters
+        ----------
+        step : Step
+            Where we are.
+        view : TightView
+            Balance sheets at the fixed point.
+        signal : float64[n_banks, n_lanes], 1
+            Shares sold.
+        values : float64[n_assets, n_lanes], currency per piece
+            Prices.
+        """
+        self.post(step, view, signal, values)
+
+    def step(self, step: Step) -> None:
+        """Play the market phase: all banks decide on the state before it, one price per asset clears.
+
+        Parameters
+        ----------
+        step : Step
+            Where we are.
+        """
+        state = step.state
+        view = TightView(state, state.worth, state.price)
+        sell = self.signal(step, view)
+        if sell.any():
+            self.post(step, view, sell, self.respond(step, view, sell))
+
+    def post(self, step: Step, view: TightView, sell: Float, price: Float) -> None:
+        """Post sales, the new prices, and the debt that solvent sellers retire with the proceeds.
+
+        Parameters
+        ----------
+        step : Step
+            Where we are.
+        view : TightView
+            Balance sheets at which the decision was made.
+        sell : float64[n_banks, n_lanes], 1
+            Share sold.
+        price : float64[n_assets, n_lanes], currency per piece
+            After the sale.
+        """
+        state, ledger, banks = step.state, step.ledger, step.state.banks
+        at = 0.5 * (state.price + price) if self.settle == "mid" else price
+        sold = state.units[banks] * sell[:, None]
+        proceeds = np.zeros_like(sell)
+        for asset in range(price.shape[0]):
+            proceeds += sold[:, asset] * at[asset]
+        ledger.fund_investors(summed(proceeds), "market")
+        ledger.transfer_units(banks, state.row("outside"), sold, at, "market")
+        ledger.revalue_price(price, "market")
+        # an insolvent seller keeps its cash for all its creditors
+        left = np.where(view.equity[banks] > 0.0, proceeds, 0.0)
+        for name in reversed(DEBTS):
+            retired = np.minimum(left, state.columns[name][banks])
+            ledger.settle(name, banks, retired, retired, "market")
+            left = left - retired

@@ -1,0 +1,161 @@
+"""``sim list``: what a scenario can name."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import pkgutil
+import textwrap
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sim.cli.errors import clean, emit
+from sim.cli.options import AsJson, Debug, chosen
+from sim.cli.table import terminal_width
+
+if TYPE_CHECKING:
+    from sim.plugins import Registry
+
+WIDTH = 100
+"""Characters a line takes where stdout is no terminal."""
+
+MEANINGS = {
+    "eisenberg-noe": "clearing: a failed debtor pays what it has, in proportion (Eisenberg and Noe 2001)",
+    "rogers-veraart": "clearing with costs of default: shares alpha and beta survive (Rogers and Veraart 2013)",
+    "furfine": "a claim on a failed debtor is worth the recovery rate (Furfine 2003)",
+    "linear-debtrank": "a claim loses value with its debtor's equity, before default (Bardoscia et al. 2015)",
+}
+NETWORKS = {"max_entropy": "the most even network that has each bank's interbank totals (reconstruct: max_entropy)"}
+
+
+def list_(
+    kind: Annotated[str | None, typer.Argument(metavar="KIND", help="One of the kinds below; by default all.")] = None,
+    as_json: AsJson = False,
+    _debug: Debug = False,
+) -> int:
+    """List what a scenario can name: scenarios, channels, shocks, metrics, valuations, networks, policies.
+
+    Parameters
+    ----------
+    kind : str, optional
+        One of the kinds.
+    as_json : bool
+        Whether to print JSON.
+    _debug : bool
+        Whether an error shows its traceback; the entry point looks at it.
+
+    Returns
+    -------
+    int
+        0.
+
+    Raises
+    ------
+    UsageError
+        If there is no such kind.
+    """
+    wanted = tuple(KINDS) if kind is None else (chosen("kind", kind, tuple(KINDS)),)
+    found = {name: KINDS[name]() for name in wanted}
+    if as_json:
+        emit(json.dumps(found if kind is None else found[kind], indent=2))
+    elif kind is None:
+        emit("\n\n".join(f"{name}\n{listed(entries, indent='  ')}" for name, entries in found.items()))
+    else:
+        emit(listed(found[kind]))
+    return 0
+
+
+def listed(entries: Mapping[str, str], indent: str = "", width: int | None = None) -> str:
+    """Return names and what they mean, one below the other.
+
+    Parameters
+    ----------
+    entries : mapping
+        Name to meaning.
+    indent : str
+        What each line begins with.
+    width : int, optional
+        Characters a line may take; by default the terminal's.
+
+    Returns
+    -------
+    str
+        Lines; long meanings go on below where they began.
+    """
+    if not entries:
+        return f"{indent}(none)"
+    room = max(width or terminal_width() or WIDTH, 40)
+    start = len(indent) + max(map(len, entries)) + 2
+    if start > room // 2:  # meanings go below the names where names are long
+        start = len(indent) + 4
+    lines: list[str] = []
+    for name, meaning in sorted(entries.items()):
+        head = (indent + clean(name)).ljust(start)
+        texts = textwrap.wrap(clean(meaning), room - start) or [""]
+        if len(head) > start:
+            lines.append(head)
+            head = " " * start
+        lines.append((head + texts[0]).rstrip())
+        lines += [" " * start + text for text in texts[1:]]
+    return "\n".join(lines)
+
+
+def _scenarios() -> dict[str, str]:
+    from sim.scenario.load import shipped
+
+    return dict(shipped())
+
+
+def _channels() -> dict[str, str]:
+    from sim.channels.base import CHANNELS
+
+    return _registered(CHANNELS, "sim.channels")
+
+
+def _shocks() -> dict[str, str]:
+    from sim.shocks.base import SHOCKS
+
+    return _registered(SHOCKS, "sim.shocks")
+
+
+def _metrics() -> dict[str, str]:
+    from sim.metrics import describe, names
+
+    return {name: "{1} [{0}]".format(*describe(name)) for name in names()}
+
+
+def _valuations() -> dict[str, str]:
+    from sim.kernels.valuation import VALUATIONS
+
+    return {name: MEANINGS.get(name, "") for name in VALUATIONS}
+
+
+def _registered(registry: Registry[Any], package: str) -> dict[str, str]:
+    """Return the plug-ins of a registry; those of others are named without being loaded."""
+    folder = importlib.import_module(package)
+    for module in pkgutil.iter_modules(folder.__path__, f"{package}."):
+        importlib.import_module(module.name)  # a class is filed when its module is imported
+    others = {entry.name: entry.dist for entry in entry_points(group=registry.group)}
+    known = {}
+    for name in registry.names():
+        if name in others:
+            package_of = others[name]
+            known[name] = f"plug-in of package {package_of.name if package_of is not None else 'unknown'}"
+        else:
+            known[name] = inspect.cleandoc(registry[name].__doc__ or "").partition("\n\n")[0].replace("\n", " ")
+    return known
+
+
+KINDS: dict[str, Callable[[], dict[str, str]]] = {
+    "scenarios": _scenarios,
+    "channels": _channels,
+    "shocks": _shocks,
+    "metrics": _metrics,
+    "valuations": _valuations,
+    "networks": lambda: dict(NETWORKS),
+    "policies": dict,
+}

@@ -1,0 +1,165 @@
+"""Tables of numbers and text in Parquet files, bit for bit, with a few words about themselves inside."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.errors import StoreError
+from sim.experiments.part import Columns
+
+MOST_ROWS = 2**31
+"""Rows a file may claim; a damaged header must not be believed."""
+
+TEXT = ("status", "agent")
+MAY_BE_NULL = ("reason",)
+
+
+@cache
+def _database() -> Any:
+    """An empty database in memory, made once: that takes longer than reading a part. It never fetches extensions."""
+    import duckdb
+
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "threads": 1,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    return duckdb.connect(":memory:", config=settings)
+
+
+def _connection() -> Any:
+    """A connection for one call: connections are not shared between threads."""
+    return _database().cursor()
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _name(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _only(path: Path) -> str:
+    """A pattern that matches this one file, whatever signs its path holds."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in str(path.absolute()))
+
+
+def write_table(path: Path, table: Columns, about: Mapping[str, str]) -> None:
+    """Write a table.
+
+    Parameters
+    ----------
+    path : Path
+        Parquet file; overwritten.
+    table : dict of str to array
+        Columns of one length; NaN and empty reasons are written as NULL.
+    about : mapping of str to str
+        Key/value metadata of the file; keys are plain names.
+
+    Raises
+    ------
+    OSError
+        If the system refuses.
+    """
+    import duckdb
+
+    chosen = []
+    for name in table:
+        if name in MAY_BE_NULL:
+            chosen.append(f"nullif(cast({_name(name)} as varchar), '') as {_name(name)}")
+        elif name in TEXT:
+            chosen.append(f"cast({_name(name)} as varchar) as {_name(name)}")
+        else:
+            chosen.append(_name(name))
+    words = ", ".join(f"{key}: {_literal(value)}" for key, value in about.items())
+    connection = _connection()
+    try:
+        connection.register("written", table)
+        connection.execute(
+            f"copy (select {', '.join(chosen)} from written) to {_literal(str(path.absolute()))} "  # noqa: S608
+            f"(format parquet, kv_metadata {{{words}}})"
+        )
+    except duckdb.Error as error:
+        number = errno.ENOSPC if "No space left" in str(error) else errno.EIO
+        raise OSError(number, str(error).splitlines()[0]) from error
+    finally:
+        connection.close()
+
+
+def read_about(path: Path) -> dict[str, str]:
+    """Return what a file says about itself.
+
+    Parameters
+    ----------
+    path : Path
+        Parquet file.
+
+    Returns
+    -------
+    dict of str to str
+        Its key/value metadata.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be read.
+    """
+    rows = _asked("select key, value from parquet_kv_metadata(?)", path, "fetchall")
+    return {key.decode(errors="replace"): value.decode(errors="replace") for key, value in rows}
+
+
+def read_table(path: Path) -> Columns:
+    """Return a table.
+
+    Parameters
+    ----------
+    path : Path
+        Parquet file that `write_table` wrote.
+
+    Returns
+    -------
+    dict of str to array
+        The columns in the order of the file, NULL as NaN or empty text.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be read.
+    """
+    found = _asked("select num_rows from parquet_file_metadata(?)", path, "fetchone")
+    if found is None or not 0 < int(found[0]) < MOST_ROWS:
+        raise StoreError(f"{path.name}: header claims {found and found[0]} rows")
+    table = _asked("select * from read_parquet(?, hive_partitioning = false)", path, "fetchnumpy")
+    return {name: _plain(values) for name, values in table.items()}
+
+
+def _plain(values: Any) -> npt.NDArray[Any]:
+    """A column without mask."""
+    if isinstance(values, np.ma.MaskedArray):
+        if values.dtype.kind == "f":
+            return np.asarray(values.filled(np.nan))
+        if values.dtype == object:
+            return np.where(np.ma.getmaskarray(values), "", values.data)
+        raise StoreError("a column of whole numbers has holes")
+    return np.asarray(values)
+
+
+def _asked(query: str, path: Path, fetch: str) -> Any:
+    """What a query finds in one file, fetched in the way named."""
+    import duckdb
+
+    connection = _connection()
+    try:
+        return getattr(connection.execute(query, [_only(path)]), fetch)()
+    except duckdb.Error as error:
+        raise StoreError(f"{path.name}: cannot be read as Parquet: {str(error).splitlines()[0][:200]}") from error
+    finally:
+        connection.close()

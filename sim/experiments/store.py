@@ -1,0 +1,360 @@
+"""A result folder: parts committed by rename, a manifest that says what they are, a log."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sim.errors import StoreError
+from sim.experiments.disk import commit, refused, tidy
+from sim.experiments.parquet import read_about, read_table, write_table
+from sim.experiments.part import (
+    FAILED,
+    OK,
+    PART,
+    UNCERTIFIED,
+    Columns,
+    Part,
+    answer,
+    columns,
+    digest,
+    final_columns,
+    from_columns,
+    with_final,
+)
+from sim.experiments.provenance import Manifest, dumped, parsed, run_key
+
+__all__ = ["Store", "answer_of", "read_manifest", "read_parts", "run_key"]
+
+MANIFEST, SCENARIO, LOG, PARTS = "manifest.json", "scenario.yaml", "run.log", "parts"
+PART_NAME = re.compile(r"(draws|agents)-(\d{10,13})\.parquet")
+NEVER_READ = frozenset({".pkl", ".pickle", ".joblib", ".npy", ".npz"})
+"""Endings of files that could run code when they are read."""
+
+ANOTHER_RUN = "holds another run; choose another folder"
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder of one run.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it lies.
+    key : str
+        Run key; parts with another key are refused.
+    """
+
+    folder: Path
+    key: str
+
+    @classmethod
+    def prepare(cls, folder: Path, key: str) -> Store:
+        """Make or enter a folder for a run.
+
+        Parameters
+        ----------
+        folder : Path
+            Need not exist.
+        key : str
+            Run key.
+
+        Returns
+        -------
+        Store
+            Ready to be written.
+
+        Raises
+        ------
+        StoreError
+            If the folder holds another run, or cannot be written.
+        """
+        store, held = cls(folder, key), ""
+        if (folder / MANIFEST).exists():
+            try:
+                held = read_manifest(folder)["run_key"]
+            except StoreError:
+                if not any(store.part_files()):  # someone else's file: not ours to replace
+                    raise
+                held = ""  # a damaged manifest is made again from the parts, which carry the key too
+            if held not in {"", key}:
+                raise StoreError(f"{folder}: {ANOTHER_RUN}")
+        if not held and any(key != store.key_in(path) for path in store.part_files()):
+            raise StoreError(f"{folder}: {ANOTHER_RUN}")
+        try:
+            (folder / PARTS).mkdir(parents=True, exist_ok=True)
+            tidy(folder)
+            tidy(folder / PARTS)
+        except OSError as error:
+            raise refused(folder, error) from error
+        return store
+
+    def part_files(self) -> Iterator[Path]:
+        """Yield the files of parts, in draw order.
+
+        Yields
+        ------
+        Path
+            Existing files.
+
+        Raises
+        ------
+        StoreError
+            If a file lies among them that is never read.
+        """
+        for path in sorted((self.folder / PARTS).glob("*")):
+            if path.suffix in NEVER_READ:
+                raise StoreError(f"{self.folder}: {PARTS}/{path.name} has a type that is never read")
+            if PART_NAME.fullmatch(path.name):
+                yield path
+
+    def key_in(self, path: Path) -> str:
+        """Return the run key that a part's file carries.
+
+        Parameters
+        ----------
+        path : Path
+            Of a part.
+
+        Returns
+        -------
+        str
+            The key of this run where the file is too damaged to say; it is computed again then.
+        """
+        try:
+            return read_about(path).get("run_key", "")
+        except StoreError:
+            return self.key
+
+    def path_of(self, kind: str, first: int) -> Path:
+        """Return where a part lies.
+
+        Parameters
+        ----------
+        kind : str
+            ``"draws"`` or ``"agents"``.
+        first : int
+            First draw.
+
+        Returns
+        -------
+        Path
+            Whether or not it exists.
+        """
+        return self.folder / PARTS / f"{kind}-{first:010d}.parquet"
+
+    def write(self, part: Part) -> str:
+        """Commit a part.
+
+        Parameters
+        ----------
+        part : Part
+            Starts at a multiple of 1000 and has at most 1000 draws.
+
+        Returns
+        -------
+        str
+            Its digest, final columns apart.
+
+        Raises
+        ------
+        StoreError
+            Naming the file, if the system refuses.
+        """
+        # agents first: the draws' file commits the part
+        if part.final:
+            self._write("agents", part, final_columns(part))
+        return self._write("draws", part, columns(part))
+
+    def _write(self, kind: str, part: Part, table: Columns) -> str:
+        found = digest(table)
+        about = {"digest": found, "run_key": self.key, "first": str(part.first), "draws": str(part.draws)}
+        commit(self.path_of(kind, part.first), lambda path: write_table(path, table, about))
+        return found
+
+    def read(self, first: int, *, agents: bool) -> Part:
+        """Return a part after checking its digest.
+
+        Parameters
+        ----------
+        first : int
+            First draw.
+        agents : bool
+            Whether its final columns belong to it.
+
+        Returns
+        -------
+        Part
+            As written.
+
+        Raises
+        ------
+        StoreError
+            Naming the part, if it is missing, damaged or of another run.
+        """
+        part = self._checked(from_columns, "draws", first)
+        if part.first != first or not 0 < part.draws <= PART or set(part.status) - {OK, UNCERTIFIED, FAILED}:
+            raise self._damaged("draws", first, "does not hold the draws its name says")
+        if agents and any(status != FAILED for status in part.status):
+            part = self._checked(lambda table: with_final(part, table), "agents", first)
+        return part
+
+    def _checked(self, made: Callable[[Columns], Part], kind: str, first: int) -> Part:
+        path = self.path_of(kind, first)
+        if not path.is_file():
+            last = first + PART - 1
+            raise self._damaged(
+                kind, first, f"(draws {first}-{last}) is missing; run into the folder again to compute it"
+            )
+        try:
+            about, table = read_about(path), read_table(path)
+        except StoreError as error:
+            raise self._damaged(kind, first, str(error).partition(": ")[2]) from error
+        if about.get("run_key") != self.key:
+            raise self._damaged(kind, first, "belongs to another run")
+        if about.get("digest") != digest(table):
+            raise self._damaged(kind, first, "digest differs; the file was changed or damaged")
+        try:
+            return made(table)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise self._damaged(kind, first, str(error)) from error
+
+    def _damaged(self, kind: str, first: int, what: str) -> StoreError:
+        return StoreError(f"{self.folder}: {PARTS}/{self.path_of(kind, first).name} {what}")
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Commit the manifest.
+
+        Parameters
+        ----------
+        manifest : dict
+            See `sim.experiments.provenance.FIELDS`.
+
+        Raises
+        ------
+        StoreError
+            If the system refuses.
+        """
+        self._write_text(MANIFEST, dumped(manifest))
+
+    def write_scenario(self, text: str) -> None:
+        """Commit the scenario, resolved and complete.
+
+        Parameters
+        ----------
+        text : str
+            YAML.
+
+        Raises
+        ------
+        StoreError
+            If the system refuses.
+        """
+        self._write_text(SCENARIO, text)
+
+    def _write_text(self, name: str, text: str) -> None:
+        def write(path: Path) -> None:
+            path.write_bytes(text.encode("utf-8"))
+
+        commit(self.folder / name, write)
+
+    def log(self, line: str) -> None:
+        """Add a line with the time to the log.
+
+        Parameters
+        ----------
+        line : str
+            Without absolute paths.
+
+        Raises
+        ------
+        StoreError
+            If the system refuses.
+        """
+        path = self.folder / LOG
+        try:
+            with path.open("a", encoding="utf-8") as stream:
+                stream.write(f"{datetime.now(tz=UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n")
+        except OSError as error:
+            raise refused(path, error) from error
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest of a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Result folder.
+
+    Returns
+    -------
+    dict
+        Checked.
+
+    Raises
+    ------
+    StoreError
+        If there is none, or it is damaged or newer than this program.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise StoreError(f"{folder}: no run found (no {MANIFEST})")
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise StoreError(f"{path}: not valid JSON") from error
+    except OSError as error:
+        raise StoreError(f"{path}: cannot read: {error.strerror}") from error
+    return parsed(text, str(path))
+
+
+def read_parts(store: Store, draws: int, *, agents: bool) -> Iterator[Part]:
+    """Yield the parts of a run in draw order, the last one cut to the draws asked for.
+
+    Parameters
+    ----------
+    store : Store
+        Of the run.
+    draws : int
+        How many draws.
+    agents : bool
+        Whether to read final columns.
+
+    Yields
+    ------
+    Part
+        Checked.
+
+    Raises
+    ------
+    StoreError
+        Naming the part that is missing or damaged.
+    """
+    for first in range(0, draws, PART):
+        wanted = min(PART, draws - first)
+        part = store.read(first, agents=agents)
+        if part.draws < wanted:
+            name = f"{PARTS}/{store.path_of('draws', first).name}"
+            raise StoreError(f"{store.folder}: {name} holds {part.draws} draws, expected {wanted}")
+        yield part.head(wanted)
+
+
+def answer_of(parts: Iterable[Part]) -> str:
+    """Return the digest of an answer.
+
+    Parameters
+    ----------
+    parts : iterable of Part
+        In draw order, of 1000 draws each but the last.
+
+    Returns
+    -------
+    str
+        SHA-256, 64 hexadecimal digits.
+    """
+    return answer(digest(columns(part)) for part in parts)

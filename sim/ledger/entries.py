@@ -1,0 +1,282 @@
+"""Five kinds of entry: create, settle, transfer, destroy, revalue. Nothing else writes money.
+
+Every entry addresses its two ends in the books (what each agent's stock of each instrument must now be), writes the
+stocks, and posts the change of net worth of both ends to ``loss[source]``. The audit compares the books with the
+stocks, so a leg that was forgotten, or written without being addressed, is found in the same step.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.arrays import Bool, Float
+from sim.ledger.balance import (
+    claims_carried,
+    claims_face,
+    claims_owed,
+    reach,
+    securities,
+    summed,
+)
+from sim.state import COLUMNS, MONEY, State
+
+BY_NAME = {column.name: column for column in COLUMNS}
+Rows = int | slice
+
+
+class Ledger:
+    """The only writer of money columns, layer multipliers, holdings and prices.
+
+    Parameters
+    ----------
+    state : State
+        Written in place. Its books are opened at the stocks it has now.
+    """
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.books: dict[str, Float] = {}
+        for column in MONEY:
+            values = state.columns[column.name]
+            self.books[column.name] = values.copy()
+            if column.asset_on or column.liability_to:
+                self.books[column.name + "@"] = summed(values)[None]
+        self.books["claims"] = claims_face(state)
+        self.books["claims@"] = claims_owed(state)
+        self.books["provisions"] = claims_face(state) - claims_carried(state)
+        self.books["securities"] = securities(state)[0]
+
+    # -- what every entry is made of ---------------------------------------------------------------------------------
+
+    def _address(self, instrument: str, rows: Rows, amount: Float) -> None:
+        """Say what an end's stock of an instrument must change by."""
+        self.books[instrument][rows] += amount
+
+    def _write(self, stock: Float, rows: Rows, amount: Float) -> None:
+        """Change a stored stock; one call is one leg."""
+        stock[rows] += amount
+
+    def _lose(self, source: str, rows: Rows, amount: Float) -> None:
+        """Post a fall of net worth to whom it hit, under what caused it."""
+        self.state.loss[self.state.sources.index(source)][rows] += amount
+
+    def _change(self, name: str, rows: Rows, amount: Float) -> None:
+        """Address and write both sides of a money column."""
+        self._address(name, rows, amount)
+        column = BY_NAME[name]
+        if column.asset_on or column.liability_to:
+            self._address(name + "@", 0, amount if isinstance(rows, int) else summed(amount))
+        self._write(self.state.columns[name], rows, amount)
+
+    def _worth(self, name: str, rows: Rows, amount: Float, source: str) -> None:
+        """Post what a change of a claim does to the net worth of owner and sector."""
+        column = BY_NAME[name]
+        fall = amount if column.liability_to else -amount
+        sector = column.asset_on or column.liability_to
+        self._lose(source, rows, fall)
+        if sector:
+            self._lose(source, self.state.row(sector), -(fall if isinstance(rows, int) else summed(fall)))
+
+    def _pay(self, payer: Rows, payee: Rows, amount: Float, source: str) -> None:
+        """Move cash between an agent (or each of several) and a sector; the central bank's own side is derived."""
+        central = self.state.row("central_bank")
+        for rows, sign in ((payer, -1.0), (payee, 1.0)):
+            moved = summed(amount) if isinstance(rows, int) and amount.ndim == 2 else amount
+            if rows != central:
+                self._change("cash", rows, sign * moved)
+            self._lose(source, rows, -sign * moved)
+
+    # -- the five entries --------------------------------------------------------------------------------------------
+
+    def create(self, name: str, rows: Rows, amount: Float, source: str, for_cash: bool = False) -> None:
+        """Create a claim: the owner's side of a money column and its sector's side grow.
+
+        Parameters
+        ----------
+        name : str
+            Money column.
+        rows : int or slice
+            Owners.
+        amount : float64[n_rows, n_lanes] or float64[n_lanes], currency
+            Not negative.
+        source : str
+            Who caused it: ``"shock"`` or a channel.
+        for_cash : bool
+            Whether the sector pays the owner for the debt it takes on.
+        """
+        self._change(name, rows, amount)
+        self._worth(name, rows, amount, source)
+        if for_cash:
+            self._pay(self.state.row(BY_NAME[name].liability_to), rows, amount, source)
+
+    def settle(self, name: str, rows: Rows, face: Float, paid: Float, source: str, via: str = "cash") -> None:
+        """Extinguish a claim of a money column, wholly or partly paid; what is not paid is written off.
+
+        Parameters
+        ----------
+        name : str
+            Money column with a counterparty.
+        rows : int or slice
+            Owners of the column (creditors of an asset, debtors of a liability).
+        face, paid : float64[n_rows, n_lanes] or float64[n_lanes], currency
+            What ends, and what the debtor pays for it.
+        source : str
+            Who caused it.
+        via : {"cash", "estate"}
+            Payment in reserves, or in claims on the estate of failed agents.
+        """
+        column = BY_NAME[name]
+        sector = self.state.row(column.asset_on or column.liability_to)
+        self._change(name, rows, -face)
+        self._worth(name, rows, -face, source)
+        if via == "estate":
+            received = paid if isinstance(rows, int) else summed(paid)
+            self.create("estate_claims", sector, received, source)
+            self.create("estate_due", rows, paid, source)
+        elif column.liability_to:
+            self._pay(rows, sector, paid, source)
+        else:
+            self._pay(sector, rows, paid, source)
+
+    def fund_investors(self, outlay: Float, source: str) -> None:
+        """Let outside investors draw reserves from the central bank for a purchase beyond their own.
+
+        Parameters
+        ----------
+        outlay : float64[n_lanes], currency
+            What they are about to pay.
+        source : str
+            Who caused it.
+        """
+        outside = self.state.row("outside")
+        short = np.maximum(0.0, outlay - self.state.cash[outside])
+        self.create("cash", outside, short, source)
+        self.create("advances", outside, short, source)
+
+    def transfer(self, name: str, rows: slice, buyer: int, amount: Float, source: str) -> None:
+        """Sell an asset column at face value to a sector, against cash.
+
+        Parameters
+        ----------
+        name : str
+            Money column that is an asset.
+        rows : slice
+            Sellers.
+        buyer : int
+            Row of the buying sector.
+        amount : float64[n_rows, n_lanes], currency
+            Face value sold.
+        source : str
+            Who caused it.
+        """
+        self._change(name, rows, -amount)
+        self._lose(source, rows, amount)
+        self._change(name, buyer, summed(amount))
+        self._lose(source, buyer, -summed(amount))
+        self._pay(buyer, rows, amount, source)
+
+    def transfer_units(self, rows: slice, buyer: int, sold: Float, price: Float, source: str) -> None:
+        """Sell pieces of securities to a sector at a price, against cash; the seller realises what stood at cost.
+
+        Parameters
+        ----------
+        rows : slice
+            Sellers.
+        buyer : int
+            Row of the buying sector, which marks everything to market.
+        sold : float64[n_rows, n_assets, n_lanes], pieces
+            Not more than is held.
+        price : float64[n_assets, n_lanes], currency per piece
+            Settlement price; it may differ from the market price.
+        source : str
+            Who caused it.
+        """
+        state = self.state
+        fair = state.fair_value[rows]
+        paid = np.zeros((sold.shape[0], sold.shape[2]))
+        for asset in range(sold.shape[1]):
+            share = fair[:, asset, None]
+            market = state.price[asset]
+            booked = sold[:, asset] * (share * market + (1.0 - share))
+            bought = summed(sold[:, asset])
+            self._address("securities", rows, -booked)
+            self._lose(source, rows, booked)
+            self._address("securities", buyer, bought * market)
+            self._lose(source, buyer, -bought * market)
+            self._write(state.units[:, asset], rows, -sold[:, asset])
+            self._write(state.units[:, asset], buyer, bought)
+            paid += sold[:, asset] * price[asset]
+        self._pay(buyer, rows, paid, source)
+
+    def destroy(self, row: int, amount: Float, source: str) -> None:
+        """Destroy real assets: the one thing whose loss nobody gains.
+
+        Parameters
+        ----------
+        row : int
+            Owner.
+        amount : float64[n_lanes], currency
+            What is gone.
+        source : str
+            Who caused it.
+        """
+        self._change("real_assets", row, -amount)
+        self._lose(source, row, amount)
+
+    def revalue_price(self, price: Float, source: str) -> None:
+        """Set market prices: holders and issuers are marked, what stands at cost is not.
+
+        Parameters
+        ----------
+        price : float64[n_assets, n_lanes], currency per piece
+            New prices.
+        source : str
+            Who caused it.
+        """
+        state = self.state
+        for asset in range(price.shape[0]):
+            rise = price[asset] - state.price[asset]
+            gain = state.units[:, asset] * state.fair_value[:, asset, None] * rise
+            self._address("securities", slice(None), gain)
+            self._lose(source, slice(None), -gain)
+            self._write(state.price, asset, rise)
+
+    def revalue_worth(self, worth: Float, source: str) -> None:
+        """Set what claims on each agent are carried at: creditors against their provisions.
+
+        Parameters
+        ----------
+        worth : float64[n_agents, n_lanes], 1
+            Value of one unit of claim on each agent.
+        source : str
+            Who caused it.
+        """
+        state = self.state
+        rise = claims_carried(state, worth - state.worth)
+        self._address("provisions", slice(None), -rise)
+        self._lose(source, slice(None), -rise)
+        self._write(state.worth, slice(None), worth - state.worth)
+
+    def settle_claims(self, failing: Bool, recovery: Float, source: str) -> None:
+        """Extinguish all interbank debt of failing agents: paid in claims on the estate, the rest written off.
+
+        Parameters
+        ----------
+        failing : bool[n_agents, n_lanes]
+            Whose debts end. Their claims must be carried at face: provisions are released first.
+        recovery : float64[n_agents, n_lanes], 1
+            What the estate will pay per unit.
+        source : str
+            Who caused it.
+        """
+        state = self.state
+        ending = state.drawn * state.alive * failing
+        face, paid = state.kept * reach(state.claims, ending), state.kept * reach(state.claims, ending * recovery)
+        owed = claims_owed(state) * failing
+        self._address("claims", slice(None), -face)
+        self._lose(source, slice(None), face)
+        self._address("claims@", slice(None), -owed)
+        self._lose(source, slice(None), -owed)
+        self._write(state.alive, slice(None), -(state.alive * failing))
+        self.create("estate_claims", slice(None), paid, source)
+        self.create("estate_due", slice(None), owed * recovery, source)

@@ -1,0 +1,1 @@
+"""Who is exposed to whom: layers of exposures, tables read from files, networks reconstructed from margins."""

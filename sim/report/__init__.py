@@ -1,0 +1,1 @@
+"""Figures: one visual language, drawn from plain arrays; the only package that knows matplotlib."""

@@ -1,0 +1,376 @@
+"""What a scenario file may say: frozen, closed, every field with its meaning, unit and range."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SerializeAsAny, ValidationError, model_validator
+
+from sim.channels import PHASES, Channel
+from sim.errors import InputError, Problem, UnknownNameError
+from sim.metrics import METRICS
+from sim.shocks import Shock
+from sim.system import System
+
+VERSION = 1
+"""Scenario format that this program understands."""
+
+DEFAULT_METRICS = [
+    "system_loss",
+    "first_round_loss",
+    "contagion_loss",
+    "credit_loss",
+    "market_loss",
+    "defaults",
+    "defaulted_assets",
+    "sold",
+    "price_decline",
+]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a scenario came from: a folder with files, or a system given in a notebook.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Where its tables lie.
+    allow_path : bool
+        Whether tables may lie elsewhere.
+    inputs : dict of str to str
+        Dotted key -> SHA-256 of the file it names.
+    places : dict of key path to (path, line)
+        Where each key was written.
+    system : System or None
+        Given in a notebook.
+    """
+
+    folder: Path | None = None
+    allow_path: bool = False
+    inputs: dict[str, str] = field(default_factory=dict)
+    places: dict[tuple[str | int, ...], tuple[str, int | None]] = field(default_factory=dict)
+    system: System | None = None
+
+
+class Section(BaseModel):
+    """A frozen, closed part of a scenario."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False, arbitrary_types_allowed=True
+    )
+
+
+class TableFile(Section):
+    """A table in a file beside the scenario."""
+
+    file: str
+    """Path relative to the scenario's folder, CSV or Parquet."""
+
+
+class HoldingsFile(TableFile):
+    """Holdings of securities."""
+
+    fair_value_share: float = Field(default=1.0, ge=0, le=1)
+    """Share marked to market where the table does not say; the rest realises its loss when sold, 1."""
+
+
+class LayerSource(Section):
+    """Where a layer comes from."""
+
+    file: str | None = None
+    """Exposures: ``creditor, debtor, amount``."""
+
+    reconstruct: Literal["max_entropy"] | None = None
+    """How to fill in bilateral exposures from each bank's totals."""
+
+    @model_validator(mode="after")
+    def _one(self) -> LayerSource:
+        if (self.file is None) == (self.reconstruct is None):
+            raise ValueError("give either file or reconstruct")
+        return self
+
+
+class AgentSources(Section):
+    """Where agents come from."""
+
+    banks: TableFile
+    """Balance sheets of the banks."""
+
+
+class LayerSources(Section):
+    """Where layers come from."""
+
+    interbank: LayerSource | None = None
+    """Claims of banks on banks; row = creditor."""
+
+
+class SystemSource(Section):
+    """The system before the shock."""
+
+    currency: str = Field(default="", max_length=40)
+    """Unit of all money, such as ``EUR million``."""
+
+    agents: AgentSources
+    """Who there is."""
+
+    layers: LayerSources = LayerSources()
+    """Who is exposed to whom."""
+
+    holdings: HoldingsFile | None = None
+    """Who holds which securities."""
+
+    assets: TableFile | None = None
+    """Markets: depth, issuer, lowest price."""
+
+
+class Horizon(Section):
+    """How long the story runs."""
+
+    steps: int = Field(default=1, ge=1, le=100_000)
+    """Steps played, 1."""
+
+    step: str = Field(default="1d", pattern=r"^\d{1,4}[dhwmq]$")
+    """Length of a step, such as ``1d``; a label."""
+
+
+class MonteCarlo(Section):
+    """How many draws, from which seed."""
+
+    draws: int = Field(default=1000, ge=1, le=10**12)
+    """Number of draws."""
+
+    seed: int | None = Field(default=None, ge=0, le=2**128 - 1)
+    """Seed of all random numbers; drawn and recorded when left out."""
+
+    networks: int = Field(default=1, ge=1, le=1)
+    """Draws of the network; 1 until a random generator is chosen for a layer."""
+
+    sampler: Literal["philox"] = "philox"
+    """How draws are addressed."""
+
+
+class Scenario(Section):
+    """What to play: a system, events, channels, and how often."""
+
+    version: int = VERSION
+    """Format of the file."""
+
+    name: str = Field(min_length=1, max_length=200)
+    """Name; for a shipped scenario also the name of its file."""
+
+    title: str = Field(default="", max_length=300)
+    """One line for headings."""
+
+    description: str = Field(default="", max_length=5000)
+    """What the scenario shows and where its numbers come from."""
+
+    base: str | None = Field(default=None, max_length=200)
+    """File this one builds on; already merged here."""
+
+    system: SystemSource | None = None
+    """The system, from files; None when a System was given in a notebook."""
+
+    mode: Literal["static", "dynamic"] = "dynamic"
+    """One fixed point, or steps in time."""
+
+    horizon: Horizon = Horizon()
+    """Steps; a static scenario has one."""
+
+    shocks: tuple[SerializeAsAny[Shock], ...] = ()
+    """Events, struck in the order written."""
+
+    channels: dict[str, SerializeAsAny[Channel]] = {}
+    """Ways in which distress travels; what is not listed does not act."""
+
+    metrics: tuple[str, ...] = tuple(DEFAULT_METRICS)
+    """What is reported."""
+
+    record: Literal["metrics", "agents"] = "metrics"
+    """What is kept: one row a draw and step, or also the final columns of every agent."""
+
+    monte_carlo: MonteCarlo = MonteCarlo()
+    """Draws and seed."""
+
+    _origin: Origin = PrivateAttr(default=Origin())
+
+    def __init__(self, *, system: Any = None, **data: Any) -> None:
+        from sim.scenario.check import records, told
+
+        given = system if isinstance(system, System) else None
+        data, problems = records(data)
+        try:
+            super().__init__(**({"system": None if given is not None else system} | data))
+        except ValidationError as error:
+            problems += told(error, type(self))
+        if problems:
+            raise InputError(list(dict.fromkeys(problems)))
+        if given is not None:
+            self._origin = Origin(system=given)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Scenario:
+        for name in self.metrics:
+            if name not in METRICS:
+                raise UnknownNameError("metric", name, METRICS, "metrics: ")
+        if any(unicodedata.category(char) == "Cc" for char in self.name + self.title):
+            raise ValueError("name holds control characters")
+        if self.mode == "static" and self.horizon.steps != 1:
+            raise ValueError(f"a static scenario has one step, got horizon.steps = {self.horizon.steps}")
+        for position, shock in enumerate(self.shocks):
+            if shock.at > self.horizon.steps:
+                text = f"shocks.{position}.at = {shock.at} is after the last step ({self.horizon.steps})"
+                raise ValueError(text)
+        return self
+
+    @property
+    def active(self) -> dict[str, Channel]:
+        """Channels that act, in the order of their phases."""
+        acting = [item for item in self.channels.items() if item[1].enabled]
+        return dict(sorted(acting, key=lambda item: min((PHASES.index(p) for p in item[1].phases), default=0)))
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What a user should know before running."""
+        if self.shocks:
+            return ()
+        return (self.placed(Problem("no shock: the run shows the baseline only", key="shocks")),)
+
+    @property
+    def origin(self) -> Origin:
+        """Where the scenario came from."""
+        return self._origin
+
+    def from_origin(self, origin: Origin) -> Scenario:
+        """Return the same scenario, known to come from somewhere.
+
+        Parameters
+        ----------
+        origin : Origin
+            Its folder, files and places, or its system.
+
+        Returns
+        -------
+        Scenario
+            A copy.
+        """
+        made = self.model_copy()
+        made._origin = origin  # noqa: SLF001
+        return made
+
+    def placed(self, problem: Problem) -> Problem:
+        """Return a problem with the file and line of its key.
+
+        Parameters
+        ----------
+        problem : Problem
+            With a dotted key.
+
+        Returns
+        -------
+        Problem
+            Unchanged where it has a path already or the key was never written.
+        """
+        from sim.scenario.check import placed
+
+        return placed(problem, self._origin.places)
+
+    def plain(self) -> dict[str, Any]:
+        """Return the scenario as plain data, defaults included.
+
+        Returns
+        -------
+        dict
+            What a file would say; shocks carry their ``kind``.
+        """
+        data = self.model_dump(mode="json", exclude={"shocks", "channels", "base"})
+        data["shocks"] = [
+            {"kind": shock.name} | shock.model_dump(mode="json", exclude_none=True) for shock in self.shocks
+        ]
+        data["channels"] = {name: channel.model_dump(mode="json") for name, channel in self.channels.items()}
+        plain: dict[str, Any] = _without_none(data)
+        return plain
+
+    def canonical(self) -> str:
+        """Return the scenario as YAML: resolved, complete, without any path outside its folder.
+
+        Returns
+        -------
+        str
+            The text that a result folder keeps.
+        """
+        from ruamel.yaml import YAML
+
+        writer = YAML(typ="safe", pure=True)
+        writer.default_flow_style = False
+        writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+        text = io.StringIO()
+        writer.dump(self.plain(), text)
+        return text.getvalue()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over what the scenario says and the bytes of every file it reads; draws and seed apart."""
+        import json
+
+        data = self.plain()
+        for key in ("draws", "seed"):
+            data["monte_carlo"].pop(key, None)
+        text = json.dumps([data, sorted(self._origin.inputs.items())], sort_keys=True, allow_nan=False)
+        seen = hashlib.sha256(text.encode())
+        system = self._origin.system
+        if system is not None:
+            for name, values in sorted(system.start.items()):
+                seen.update(name.encode() + values.tobytes())
+            seen.update(system.holdings.tobytes() + system.fair_value.tobytes() + system.depth.tobytes())
+            for layer in system.layers.values():
+                seen.update(layer.csr.indices.tobytes() + layer.csr.weights.tobytes())
+        return seen.hexdigest()
+
+    def override(self, changes: Mapping[str, Any]) -> Scenario:
+        """Return a new scenario that differs in the named keys, checked again.
+
+        Parameters
+        ----------
+        changes : mapping of str to value
+            Dotted keys, such as ``{"monte_carlo.draws": 500, "shocks.0.size": 0.1, "channels.market.enabled": False}``.
+
+        Returns
+        -------
+        Scenario
+            A new one; this one is unchanged.
+
+        Raises
+        ------
+        InputError
+            Naming the key and what would have been allowed.
+        """
+        from sim.scenario.override import override
+
+        return override(self, changes)
+
+    def _repr_html_(self) -> str:
+        import html
+
+        rows = {
+            "mode": f"{self.mode}, {self.horizon.steps} step(s)",
+            "shocks": ", ".join(shock.name for shock in self.shocks) or "none",
+            "channels": ", ".join(self.active) or "none",
+            "draws": f"{self.monte_carlo.draws:,}",
+        }
+        cells = "".join(f"<tr><th>{key}</th><td>{html.escape(value)}</td></tr>" for key, value in rows.items())
+        return f"<div><b>{html.escape(self.name)}</b>: {html.escape(self.title)}<table>{cells}</table></div>"
+
+
+def _without_none(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _without_none(value) for key, value in data.items() if value is not None}
+    if isinstance(data, list):
+        return [_without_none(value) for value in data]
+    return data

@@ -1,0 +1,6 @@
+"""Events: what hits the system from outside, one sort a file; `base` is the contract."""
+
+from sim.shocks import asset_loss, price_fall
+from sim.shocks.base import SHOCKS, Shock
+
+__all__ = ["SHOCKS", "Shock", "asset_loss", "price_fall"]

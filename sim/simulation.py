@@ -1,0 +1,256 @@
+"""One block of draws, played: the order of a step, the two modes, the audit after every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sim.agents.bank import BankDecision, BankView
+from sim.agents.bank import decide as bank_rule
+from sim.arrays import Bool, Float, Int
+from sim.channels.base import PHASES, Step, TightView
+from sim.contagion.solve import FixedPoint, fixed_point
+from sim.errors import NotFiniteError
+from sim.ledger.audit import audit
+from sim.ledger.balance import net_worth
+from sim.ledger.entries import Ledger
+from sim.metrics import measure
+from sim.scenario.playable import refuse
+from sim.scenario.schema import Scenario
+from sim.streams import Draws
+from sim.system import System
+
+Rule = Callable[[BankView], BankDecision]
+FEWEST_LANES = 2
+"""A block is padded to this width, since reductions may change their order when there is one lane only."""
+
+
+@dataclass
+class Block:
+    """What came out of a block of draws.
+
+    Parameters
+    ----------
+    draws : int64[n_draws]
+        Which draws.
+    metrics : dict of str to float64[n_steps, n_draws]
+        In the order of the scenario.
+    agents : tuple of str
+        Rows of `final`.
+    final : dict of str to float64[n_agents, n_draws]
+        Columns after the last step; only with ``record: agents``.
+    status, reason : list of str
+        ``"ok"`` or ``"not-certified"``, and why.
+    rounds : int64[n_draws]
+        Rounds of all fixed points.
+    residual : float64[n_draws]
+        Largest residual of all fixed points, 1.
+    gaps : dict of str to float
+        Largest audit gaps as shares of all assets.
+    """
+
+    draws: Int
+    metrics: dict[str, Float]
+    agents: tuple[str, ...] = ()
+    final: dict[str, Float] = field(default_factory=dict)
+    status: list[str] = field(default_factory=list)
+    reason: list[str] = field(default_factory=list)
+    rounds: Int = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    residual: Float = field(default_factory=lambda: np.zeros(0))
+    gaps: dict[str, float] = field(default_factory=dict)
+
+
+class Simulation:
+    """Plays a scenario on a system for a block of draws.
+
+    Parameters
+    ----------
+    system : System
+        Before the shock; shared and read-only.
+    scenario : Scenario
+        What to play.
+    draws : int64[n_draws]
+        Which draws; one lane each.
+    seed : int
+        Of all random numbers.
+    decide : callable, optional
+        Replaces the banks' rule.
+    switches : dict of str to float64[n_draws], optional
+        Per channel and lane: 1 on, 0 off. A channel switched off posts nothing.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        scenario: Scenario,
+        draws: Int,
+        seed: int,
+        decide: Rule | None = None,
+        switches: Mapping[str, Float] | None = None,
+    ) -> None:
+        refuse(scenario, system)
+        self.system, self.scenario, self.wanted = system, scenario, np.asarray(draws, dtype=np.int64)
+        padded = np.concatenate([self.wanted, np.repeat(self.wanted[-1:], max(0, FEWEST_LANES - self.wanted.size))])
+        self.draws = Draws(seed, padded)
+        self.channels = scenario.active
+        self.state = system.state(padded.size, ("shock", *self.channels))
+        view = TightView(self.state, self.state.worth, self.state.price)
+        # the rules read equity as the view computes it, so a quiet step is quiet to the last bit
+        self.state.equity0[self.state.banks] = view.equity[self.state.banks]
+        self.ledger = Ledger(self.state)
+        self.decide = decide or bank_rule
+        self.on = {name: np.ones(padded.size) for name in self.channels}
+        for name, values in (switches or {}).items():
+            self.on[name][: self.wanted.size] = values
+            self.on[name][self.wanted.size :] = np.asarray(values)[-1:]
+        self.number = 0
+        self.rounds = np.zeros(padded.size, dtype=np.int64)
+        self.residual = np.zeros(padded.size)
+        self.certified: Bool = np.ones(padded.size, dtype=np.bool_)
+        self.gaps: dict[str, float] = {}
+
+    def play(self) -> Block:
+        """Play all steps.
+
+        Returns
+        -------
+        Block
+            Metrics after every step.
+
+        Raises
+        ------
+        AuditError
+            If money was made or lost: a bug.
+        NotFiniteError
+            If a number stopped being finite.
+        """
+        names = list(self.scenario.metrics)
+        n = self.wanted.size
+        found = {name: np.empty((self.scenario.horizon.steps, n)) for name in names}
+        for step in range(self.scenario.horizon.steps):
+            self.step()
+            for name, values in measure(names, self.system, self.state).items():
+                self._finite(name, values[None], ("the system",))
+                found[name][step] = values[:n]
+        status = ["ok" if good else "not-certified" for good in self.certified[:n]]
+        reason = ["" if good else f"residual {self.residual[k]:.3g}" for k, good in enumerate(self.certified[:n])]
+        return Block(
+            self.wanted,
+            found,
+            self.system.banks,
+            self._final() if self.scenario.record == "agents" else {},
+            status,
+            reason,
+            self.rounds[:n],
+            self.residual[:n],
+            self.gaps,
+        )
+
+    def step(self) -> None:
+        """Play one step: events, then every channel's phases in their order, then the audit."""
+        self.number += 1
+        for phase in PHASES:
+            if phase == "events":
+                self._events()
+            elif phase == "audit":
+                self._audit()
+            elif self.scenario.mode == "static":
+                if phase == "credit":
+                    self._static()
+            else:
+                self._phase(phase)
+
+    def _events(self) -> None:
+        for position, shock in enumerate(self.scenario.shocks):
+            if shock.at == self.number:
+                shock.strike(self.system, self.state, self.ledger, self.draws, f"shocks.{position}")
+
+    def _given(self, name: str) -> Step:
+        return Step(self.system, self.state, self.ledger, self.number, self.on[name], self.decide)
+
+    def _phase(self, phase: str) -> None:
+        for name, channel in self.channels.items():
+            if phase in channel.phases:
+                found = getattr(channel, channel.phases[phase])(self._given(name))
+                if isinstance(found, FixedPoint):
+                    self._note(found)
+
+    def _static(self) -> None:
+        """Bring all isotone channels to their greatest common fixed point, then post it once."""
+        if not self.channels:
+            return
+        state, n = self.state, self.state.n_agents
+        top = np.concatenate([state.worth, state.price])
+        tol = min(float(getattr(channel, "tol", 1e-10)) for channel in self.channels.values())
+        most = max(int(getattr(channel, "max_rounds", 10_000)) for channel in self.channels.values())
+
+        def onward(x: Float) -> Float:
+            view, signals = self._tight(x[:n], x[n:])
+            moved = np.concatenate([state.worth, state.price])
+            for name, channel in self.channels.items():
+                rows = slice(n, None) if channel.letter == "M" else slice(0, n)
+                moved[rows] = channel.respond(self._given(name), view, signals[name])
+            return moved
+
+        found = fixed_point(onward, top, tol=tol, max_rounds=most)
+        self._note(found)
+        view, signals = self._tight(found.x[:n], found.x[n:])
+        for name, channel in self.channels.items():
+            channel.conclude(
+                self._given(name), view, signals[name], found.x[n:] if channel.letter == "M" else found.x[:n]
+            )
+
+    def _tight(self, worth: Float, price: Float) -> tuple[TightView, dict[str, Float]]:
+        view = TightView(self.state, worth, price)
+        signals = {name: channel.signal(self._given(name), view) for name, channel in self.channels.items()}
+        for name, channel in self.channels.items():
+            channel.couple(view, signals[name])
+        return view, signals
+
+    def _note(self, found: FixedPoint) -> None:
+        self.rounds += found.rounds
+        self.residual = np.maximum(self.residual, np.maximum(found.residual, found.bound))
+        self.certified &= found.certified
+
+    def _audit(self) -> None:
+        self._finite("equity", net_worth(self.state), self.state.ids)
+        for check, gap in audit(self.ledger, self.system.scale).items():
+            self.gaps[check] = max(gap, self.gaps.get(check, 0.0))
+
+    def _finite(self, what: str, values: Float, agents: tuple[str, ...]) -> None:
+        bad = ~np.isfinite(values)
+        if bad.any():
+            row, lane = (int(k) for k in np.argwhere(bad)[0])
+            raise NotFiniteError(what, agents[row], int(self.draws.draws[lane]), float(values[row, lane]))
+
+    def _final(self) -> dict[str, Float]:
+        banks, n, state = self.state.banks, self.wanted.size, self.state
+        final = {"equity": net_worth(state)[banks, :n], "equity0": state.equity0[banks, :n]}
+        final["is_defaulted"] = state.is_defaulted[banks, :n]
+        for position, source in enumerate(state.sources):
+            final[f"loss_{source}"] = state.loss[position, banks, :n]
+        return {name: np.ascontiguousarray(values) for name, values in final.items()}
+
+
+def play(scenario: Scenario, system: System, draws: Int, seed: int) -> Block:
+    """Play one block of draws.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        What to play.
+    system : System
+        Before the shock.
+    draws : int64[n_draws]
+        Which draws.
+    seed : int
+        Of all random numbers.
+
+    Returns
+    -------
+    Block
+        The same bits whatever other draws share the block.
+    """
+    return Simulation(system, scenario, draws, seed).play()

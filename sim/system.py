@@ -1,0 +1,328 @@
+"""The system before the shock: agents, layers and markets; who a target names."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sim.arrays import Bool, Float, Int, csr
+from sim.errors import InputError, Problem, UnknownNameError, nearest, shown
+from sim.ledger.balance import net_worth, total_assets
+from sim.networks.layer import Layer
+from sim.state import BANKS, MONEY, SECTORS, State, allocate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class System:
+    """Agents (columns), layers (sparse matrices) and markets before any event; read-only.
+
+    Parameters
+    ----------
+    ids : tuple of str
+        Banks, then one agent per sector.
+    types : dict of str to slice
+        Rows of each type.
+    start : dict of str to float64[n_agents]
+        Columns, currency.
+    layers : dict of str to Layer
+        ``row = exposed``; the interbank layer is ``"interbank"``.
+    assets : tuple of str
+        Asset classes.
+    holdings, fair_value : float64[n_agents, n_assets]
+        Currency (issuers negative); share marked to market.
+    depth, floor : float64[n_assets]
+        Sales that take the whole price under linear impact, currency; lowest price (Cont-Schaanning).
+    issuers : tuple of int
+        Row of each asset's issuer.
+    currency : str
+        Unit of all money.
+    labels : dict of str to tuple of str
+        Descriptive columns of the banks, such as name and country.
+    imputed : tuple of dict
+        What was not observed: ``table, row, cell, how``.
+    warnings : tuple of Problem
+        What a user should know.
+    """
+
+    ids: tuple[str, ...]
+    types: dict[str, slice]
+    start: dict[str, Float]
+    layers: dict[str, Layer]
+    assets: tuple[str, ...]
+    holdings: Float
+    fair_value: Float
+    depth: Float
+    floor: Float
+    issuers: tuple[int, ...]
+    currency: str = ""
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    imputed: tuple[dict[str, str], ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    leverage0: Float = field(init=False)
+    scale: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        state = self.state(1, ("shock",))
+        banks = self.types[BANKS]
+        assets, equity = total_assets(state)[banks, 0], net_worth(state)[banks, 0]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            leverage = np.where(equity > 0.0, assets / equity, 1.0)
+        object.__setattr__(self, "leverage0", leverage)
+        object.__setattr__(self, "scale", float(np.abs(assets).sum()) or 1.0)
+
+    @classmethod
+    def from_frames(
+        cls,
+        banks: pd.DataFrame,
+        exposures: pd.DataFrame | None = None,
+        holdings: pd.DataFrame | None = None,
+        assets: pd.DataFrame | None = None,
+        *,
+        currency: str = "",
+        fair_value_share: float = 1.0,
+    ) -> System:
+        """Build a system from tables, no file needed.
+
+        Parameters
+        ----------
+        banks : DataFrame
+            ``id, total_assets, equity`` and optionally ``cash, deposits_*, other_liabilities, loans, interbank_assets,
+            interbank_liabilities, name, country, imputed``; currency.
+        exposures : DataFrame, optional
+            ``creditor, debtor, amount``. Without it, and with ``interbank_assets`` in `banks`, the network is
+            reconstructed by maximum entropy and labelled as imputed.
+        holdings : DataFrame, optional
+            ``agent, asset, amount[, fair_value_share]``.
+        assets : DataFrame, optional
+            ``asset, depth[, issuer, price_floor]``; required with `holdings`.
+        currency : str
+            Unit of all money, such as ``"EUR million"``.
+        fair_value_share : float
+            Share marked to market where `holdings` does not say, 1.
+
+        Returns
+        -------
+        System
+            Checked.
+
+        Raises
+        ------
+        InputError
+            All problems at once.
+        """
+        from sim.networks.assemble import assemble
+
+        tables = {"banks": banks, "exposures": exposures, "holdings": holdings, "assets": assets}
+        plain = {name: _plain(frame) for name, frame in tables.items() if frame is not None}
+        parts = assemble(plain, sectors=SECTORS, fair_value_share=fair_value_share)
+        return cls(**parts, currency=currency)
+
+    def state(self, n_lanes: int, sources: Sequence[str]) -> State:
+        """Return a fresh state of a block of draws.
+
+        Parameters
+        ----------
+        n_lanes : int
+            Width of the block.
+        sources : sequence of str
+            What losses are posted under: ``"shock"`` and the channels.
+
+        Returns
+        -------
+        State
+            At the start, before any event.
+        """
+        n = len(self.ids)
+        claims = self.layers["interbank"].csr if "interbank" in self.layers else csr(np.zeros((n, n)))
+        state = State(self.ids, self.types, claims, n_lanes)
+        allocate(state, self.start)
+        state.units = np.ascontiguousarray(np.broadcast_to(self.holdings[:, :, None], (*self.holdings.shape, n_lanes)))
+        state.price = np.ones((len(self.assets), n_lanes))
+        state.fair_value, state.issuers = self.fair_value, self.issuers
+        state.sources = tuple(sources)
+        state.loss = np.zeros((len(state.sources), n, n_lanes))
+        state.estate0 = np.zeros((n, n_lanes))
+        state.equity0 = net_worth(state)
+        return state
+
+    @property
+    def banks(self) -> tuple[str, ...]:
+        """Ids of the banks."""
+        return self.ids[self.types[BANKS]]
+
+    @property
+    def equity0(self) -> Float:
+        """Net worth before any event, sectors included: float64[n_agents], currency."""
+        return np.ascontiguousarray(net_worth(self.state(1, ("shock",)))[:, 0])
+
+    def layer(self, name: str) -> Layer:
+        """Return a layer by name.
+
+        Parameters
+        ----------
+        name : str
+            Such as ``"interbank"``.
+
+        Returns
+        -------
+        Layer
+            Read-only.
+
+        Raises
+        ------
+        UnknownNameError
+            Naming the layers there are.
+        """
+        if name not in self.layers:
+            raise UnknownNameError("layer", name, self.layers)
+        return self.layers[name]
+
+    @property
+    def agents(self) -> pd.DataFrame:
+        """One row a bank: labels and balance-sheet items, currency."""
+        import pandas as pd
+
+        banks = self.types[BANKS]
+        state = self.state(1, ("shock",))
+        frame = pd.DataFrame({"type": ["bank"] * len(self.banks)}, index=pd.Index(self.banks, name="id"))
+        for name, values in self.labels.items():
+            frame[name] = list(values)
+        frame["total_assets"] = total_assets(state)[banks, 0]
+        frame["equity"] = net_worth(state)[banks, 0]
+        for column in MONEY:
+            if BANKS in column.owners and np.any(self.start.get(column.name, np.zeros(1))):
+                frame[column.name] = self.start[column.name][banks]
+        for position, asset in enumerate(self.assets):
+            frame[asset] = self.holdings[banks, position]
+        if "interbank" in self.layers:
+            matrix = self.layers["interbank"].to_scipy()
+            frame["interbank_assets"] = np.asarray(matrix.sum(axis=1)).ravel()[banks]
+            frame["interbank_liabilities"] = np.asarray(matrix.sum(axis=0)).ravel()[banks]
+        return frame
+
+    def balance_sheet(self, agent: str) -> pd.DataFrame:
+        """Return one agent's balance sheet.
+
+        Parameters
+        ----------
+        agent : str
+            A bank's id.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``side, item, amount``; both sides sum to total assets.
+
+        Raises
+        ------
+        UnknownNameError
+            With the nearest id.
+        """
+        import pandas as pd
+
+        if agent not in self.banks:
+            raise UnknownNameError("bank", agent, self.banks)
+        row: dict[str, Any] = {str(name): value for name, value in self.agents.loc[agent].items()}
+        items = [
+            ("liabilities" if column.liability_to else "assets", column.meaning, float(row[column.name]))
+            for column in MONEY
+            if column.name in row
+        ]
+        items += [("assets", f"Securities: {asset}", float(row[asset])) for asset in self.assets]
+        if "interbank_assets" in row:
+            items.append(("assets", "Claims on other banks", float(row["interbank_assets"])))
+            items.append(("liabilities", "Owed to other banks", float(row["interbank_liabilities"])))
+        items.append(("liabilities", "Equity", float(row["equity"])))
+        return pd.DataFrame([item for item in items if item[2]], columns=["side", "item", "amount"])
+
+    def check(self) -> dict[str, float]:
+        """Check the accounting identities before any event.
+
+        Returns
+        -------
+        dict of str to float
+            Gaps as shares of total assets: ``closure`` (all net worths against real assets), ``balance`` (largest
+            difference between a bank's assets and its liabilities plus equity).
+        """
+        state = self.state(1, ("shock",))
+        worth = net_worth(state)
+        closure = float(worth.sum() - state.real_assets.sum()) / self.scale
+        frame = self.agents
+        gaps = []
+        for agent in self.banks:
+            sheet = self.balance_sheet(agent).groupby("side")["amount"].sum()
+            gaps.append(
+                abs(sheet.get("assets", 0.0) - sheet.get("liabilities", 0.0)) / frame.loc[agent, "total_assets"]
+            )
+        return {"closure": abs(closure), "balance": float(max(gaps))}
+
+    def target(self, text: str, draws: Int, key: str = "target") -> Bool:
+        """Return whom a target names, draw by draw.
+
+        Parameters
+        ----------
+        text : str
+            ``banks``, an id, ``banks[largest]``, ``banks[rank=3]``, or ``banks[each]`` (draw k names bank k modulo
+            their number).
+        draws : int64[n_lanes]
+            Draws of the block.
+        key : str
+            Dotted key, for messages.
+
+        Returns
+        -------
+        bool[n_agents, n_lanes]
+            True for named agents.
+
+        Raises
+        ------
+        InputError
+            With the nearest id or the selectors there are.
+        """
+        named = np.zeros((len(self.ids), draws.size), dtype=np.bool_)
+        banks = self.types[BANKS]
+        if text in self.banks:
+            named[self.ids.index(text)] = True
+            return named
+        match = re.fullmatch(r"banks(?:\[(largest|each|rank=(\d+))\])?", text)
+        if not match:
+            hint = nearest(text, (*self.banks, "banks", "banks[largest]", "banks[each]"))
+            raise InputError([Problem(f"{key}: {shown(text)} names no bank and no selector{hint}", key=key)])
+        if match[1] is None:
+            named[banks] = True
+        elif match[1] == "each":
+            named[banks.start + draws % len(self.banks), np.arange(draws.size)] = True
+        else:
+            rank = 1 if match[1] == "largest" else int(match[2])
+            if not 1 <= rank <= len(self.banks):
+                raise InputError([Problem(f"{key}: rank {rank} must be in 1 to {len(self.banks)}", key=key)])
+            size = total_assets(self.state(1, ("shock",)))[banks, 0]
+            order = sorted(range(len(self.banks)), key=lambda row: (-size[row], self.banks[row]))
+            named[banks.start + order[rank - 1]] = True
+        return named
+
+    def _repr_html_(self) -> str:
+        edges = [f"{html.escape(name)} ({layer.n_edges:,} edges)" for name, layer in self.layers.items()]
+        facts = [
+            f"{len(self.banks)} banks with assets of {self.scale:,.0f} {html.escape(self.currency)}",
+            f"{len(self.assets)} asset classes",
+            f"layers: {', '.join(edges) or 'none'}",
+        ]
+        if self.imputed:
+            facts.append(f"{len(self.imputed)} cells or tables imputed")
+        return f"<div><b>System</b>: {'; '.join(facts)}</div>"
+
+
+def _plain(frame: pd.DataFrame) -> Mapping[str, list[Any]]:
+    """Return a DataFrame as lists, missing cells as None."""
+    import pandas as pd
+
+    return {str(name): [None if pd.isna(cell) else cell for cell in frame[name].tolist()] for name in frame.columns}

@@ -1,0 +1,147 @@
+"""The market channel by hand: worked steps, impact laws, what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from sim.channels.market import Market
+from sim.errors import InputError
+from sim.simulation import Simulation
+from tests.systems import random_system, scenario_of, system_of
+
+
+def two_banks(depth=1000.0, fair=1.0):
+    # marketable 60, 60; illiquid 40, 40; capital 4.5, 8
+    return system_of(
+        np.zeros((2, 2)), loans=[40, 40], other=[95.5, 92], holdings=[[60.0], [60.0]], depth=depth, fair=fair
+    )
+
+
+def played(system, market, shocks=(), steps=1, mode="dynamic", **more):
+    channels = {"market": {"grandfather": False, **market}}
+    scenario = scenario_of(system, mode=mode, horizon={"steps": steps}, shocks=shocks, channels=channels, **more)
+    play = Simulation(system, scenario, np.arange(2), seed=1)
+    return play, play.play()
+
+
+def test_one_step_of_cont_schaanning():
+    # limit 20, target 19: bank 0 at 100 / 4.5 = 22.2 sells (100 - 19 * 4.5) / 60 = 0.2416667, 14.5 in all;
+    # the price falls by 1 - exp(-14.5 / 1000) = 0.0143954; sellers lose half of it on what they sell:
+    # 60 * 0.0143954 * (1 - 0.2416667 / 2) = 0.759356, bank 1: 60 * 0.0143954 = 0.863723
+    market = {"leverage_limit": 20.0, "leverage_target": 19.0, "impact": "cont-schaanning"}
+    play, _ = played(two_banks(), market)
+    assert_allclose(play.state.price[0], 1.0 - 0.0143954, rtol=1e-6)
+    assert_allclose(60.0 - play.state.units[:2, 0, 0], [14.5, 0.0], rtol=1e-12)
+    assert_allclose(play.state.loss[1, :2, 0], [0.759356, 0.863723], atol=5e-7)
+    # the proceeds, 14.5 at the mid, retired debt
+    assert_allclose(play.state.other_liabilities[0, 0], 95.5 - 14.5 * (1.0 + np.exp(-0.0145)) / 2, rtol=1e-12)
+    assert_allclose(play.state.cash[0, 0], 0.0, atol=1e-12)
+
+
+def test_leverage_targeting_is_greenwood_landier_thesmar_in_one_round():
+    # weights [.5 .5; .2 .8; .9 .1] of assets 100, 80, 60; equity 5, 6, 4; shock -2 % on the first asset;
+    # impact 1e-3, 5e-4 per unit sold. Linear theory: spillover 1.5491, 0.835776, 1.332964, AV 0.247856.
+    assets, equity = np.array([100.0, 80.0, 60.0]), np.array([5.0, 6.0, 4.0])
+    weights = np.array([[0.5, 0.5], [0.2, 0.8], [0.9, 0.1]])
+    system = system_of(np.zeros((3, 3)), np.zeros(3), assets - equity, weights * assets[:, None], depth=[1e3, 2e3])
+    scale = 1e-4  # the literature's form is the linear limit: a shock ten thousand times smaller, scaled back
+    market = {"rule": "leverage-targeting", "impact": "linear", "settle": "new"}
+    shocks = [{"kind": "price_fall", "falls": {"a0": 0.02 * scale}}]
+    play, _ = played(system, market, shocks)
+    spill = play.state.loss[1, :3, 0] / scale
+    assert_allclose(spill, [1.5491, 0.835776, 1.332964], rtol=2e-4)
+    assert_allclose(spill.sum() / equity.sum(), 0.247856, rtol=2e-4)
+
+
+@pytest.mark.parametrize("impact", ["linear", "exponential", "cont-schaanning"])
+def test_impact_laws_start_at_one_over_depth_and_stay_within_bounds(impact):
+    market = Market(impact=impact)
+    volume = np.array([0.0, 1e-6, 10.0, 1e9])
+    fall = market.impact_of(volume, 100.0, 0.3, np.ones(4))
+    assert fall[0] == 0.0
+    assert_allclose(fall[1], 1e-8, rtol=1e-6)
+    assert (np.diff(fall) > 0).all()
+    assert_allclose(fall[3], 0.7 if impact == "cont-schaanning" else 1.0)
+
+
+def test_exponential_impact_by_hand():
+    # 5 % of the depth sold at b = 1: the price falls by 1 - exp(-0.05)
+    fall = Market(impact="exponential").impact_of(np.array([5.0, 0.0]), 100.0, 0.0, np.ones(2))
+    assert_allclose(fall, [1.0 - np.exp(-0.05), 0.0], rtol=1e-14)
+
+
+def test_what_stands_at_cost_is_not_marked_but_realises_its_loss_when_sold():
+    # nothing at fair value: the fall of 4 % is invisible until bank 0 sells 14.5 pieces
+    market = {"leverage_limit": 20.0, "leverage_target": 19.0, "impact": "linear", "settle": "new"}
+    shocks = [{"kind": "price_fall", "falls": {"a0": 0.04}}]
+    play, _ = played(two_banks(fair=0.0), market, shocks)
+    assert_allclose(play.state.loss[0, :2, 0], [0.0, 0.0], atol=1e-12)
+    # sells (100 - 19 * 4.5) / (60 * 0.96) of 60 pieces
+    sold = 60.0 * 14.5 / 57.6
+    price = 0.96 * (1.0 - sold * 0.96 / 1000.0)
+    assert_allclose(play.state.loss[1, :2, 0], [sold * (1.0 - price), 0.0], rtol=1e-12)
+
+
+def test_a_bank_without_equity_sells_everything_and_keeps_the_cash_for_its_creditors():
+    system = two_banks()
+    shocks = [{"kind": "asset_loss", "target": "B0", "size": 0.5}]
+    play, _ = played(system, {"leverage_limit": 50.0, "leverage_target": 40.0}, shocks)
+    assert_allclose(play.state.units[0, 0, 0], 0.0, atol=1e-12)
+    assert_allclose(play.state.other_liabilities[0, 0], 95.5)
+    assert play.state.cash[0, 0] > 58.0
+
+
+def test_grandfathered_banks_that_lose_nothing_do_not_sell():
+    system = two_banks()
+    market = {"leverage_limit": 20.0, "leverage_target": 19.0, "grandfather": True}
+    play, block = played(system, market, steps=5)
+    assert block.metrics["sold"].max() == 0.0
+    limit, target = play.channels["market"].limits(system)
+    assert_allclose(limit[:, 0], [100 / 4.5 / 0.95, 20.0])
+    assert_allclose(target[:, 0], [100 / 4.5, 19.0])
+
+
+def test_the_static_price_is_the_greatest_and_consistent():
+    system = random_system(9, fair=0.5)
+    market = {"leverage_limit": 18.0, "leverage_target": 17.0, "settle": "new", "grandfather": True}
+    shocks = [{"kind": "price_fall", "falls": {"a0": 0.05, "a1": 0.03, "a2": 0.02}}]
+    scenario = scenario_of(system, shocks=shocks, channels={"market": market, "credit": {"valuation": "furfine"}})
+    play = Simulation(system, scenario, np.arange(2), seed=1)
+    block = play.play()
+    assert block.status == ["ok", "ok"]
+    assert 0.0 < block.metrics["sold"][0, 0] < 1.0
+    before = np.array([0.95, 0.97, 0.98])
+    sold = system.holdings[: len(system.banks)].sum(axis=0) - play.state.units[: len(system.banks), :, 0].sum(axis=0)
+    # p = P(volume sold at the price before)
+    assert_allclose(play.state.price[:, 0], before * (1.0 - np.minimum(1.0, sold * before / system.depth)), rtol=1e-9)
+
+
+def test_slope_is_the_derivative_of_the_price_at_no_sale():
+    system = random_system(2)
+    for impact in ("linear", "exponential", "cont-schaanning"):
+        market = Market(impact=impact)
+        scenario = scenario_of(system, channels={"market": market.model_copy(update={"settle": "new"})})
+        play = Simulation(system, scenario, np.arange(2), seed=1)
+        slope = market.slope(play._given("market"), None)[:, 0]
+        volume = 1e-5
+        falls = [
+            market.impact_of(np.full(2, volume), d, f, np.ones(2))[0]
+            for d, f in zip(system.depth, system.floor, strict=True)
+        ]
+        assert_allclose(-np.array(falls) / volume, slope, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("market", "mode", "text"),
+    [
+        ({"settle": "mid"}, "static", "static mode needs settle: new"),
+        ({"settle": "new", "liquidate_insolvent": False}, "static", "static mode needs true"),
+        ({"leverage_limit": 10.0, "leverage_target": 12.0}, "dynamic", "must not be above leverage_limit"),
+    ],
+)
+def test_what_cannot_be_played_is_refused(market, mode, text):
+    system = two_banks()
+    with pytest.raises(InputError, match=text):
+        played(system, market, mode=mode)

@@ -1,0 +1,27 @@
+"""What all tests share: one deterministic hypothesis profile, and reference data that may lie beside the repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Derandomized: the same examples in every run; no deadline, because the first call of a kernel compiles it.
+settings.register_profile("deterministic", derandomize=True, deadline=None, database=None)
+settings.load_profile("deterministic")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Return the root of the repository."""
+    return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared(root: Path) -> Path:
+    """Return the folder `shared` beside the repository, or skip."""
+    folder = root.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("no reference data: the optional folder 'shared' does not lie beside the repository")
+    return folder

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.arrays import Bool, Float, Int
+from sim.arrays import Bool, Csr, Float, Int, empty
+from sim.kernels.pull import pull
 
 SLOPE_CAP = 1.0 - 1e-9
 """A measured contraction above this gives no usable bound."""
@@ -88,3 +89,37 @@ def fixed_point(
         if not active.any():
             break
     return FixedPoint(x, rounds, residual, bound, monotone & ~active)
+
+
+def propagate(
+    network: Csr, respond: Callable[[Float], Float], start: Float, *, tol: float, max_rounds: int, rising: bool = False
+) -> FixedPoint:
+    r"""Play signal, layer, pressure, response until nothing moves: :math:`s' = R(W s)`.
+
+    The one driver of the credit family: a signal is the value of a claim on each debtor (or its stress), the network
+    says who holds how much of it, and the valuation answers what the holder's own claims are then worth.
+
+    Parameters
+    ----------
+    network : Csr
+        ``float64[n, n]``, row exposed to column.
+    respond : callable
+        ``pressure float64[n, n_lanes] -> signal float64[n, n_lanes]``, isotone, lanes independent; may keep the
+        array it is given.
+    start : float64[n, n_lanes], 1
+        As in `fixed_point`.
+    tol, max_rounds, rising
+        As in `fixed_point`.
+
+    Returns
+    -------
+    FixedPoint
+        Of the signal.
+    """
+
+    def step(signal: Float) -> Float:
+        pressure = empty(network.n_rows, signal.shape[1])
+        pull(network.indptr, network.indices, network.weights, signal, pressure)
+        return respond(pressure)
+
+    return fixed_point(step, start, tol=tol, max_rounds=max_rounds, rising=rising)

@@ -39,7 +39,7 @@ def show_summary(result: Result, folder: Path, *, as_json: bool, figures: Iterab
         "folder": str(folder),
         "summary": rows,
         "failed": failed(result),
-        "imputed": dict(imputed(result.imputed)),
+        "imputed": imputed(result.imputed),
         "warnings": [_fact(warning) for warning in result.warnings],
         "figures": [str(path) for path in figures],
     }
@@ -56,28 +56,40 @@ def show_notes(result: Result, folder: Path) -> None:
     folder : Path
         Where it lies.
     """
-    for table, count in imputed(result.imputed).items():
-        note(f"imputed: {count:,} cells of {table} (not observed)")
+    for entry in imputed(result.imputed):
+        rows = {"all": "all rows", "1": "1 row"}.get(str(entry["rows"]), f"{entry['rows']} rows")
+        note(f"imputed: {entry['table']}.{entry['cell']}, {rows}: {entry['how']}")
     for status, count in failed(result).items():
         note(f"{status}: {count:,} draws")
     note(f"answer_sha256: {result.provenance.get('answer_sha256')}")
     note(f"folder: {folder}")
 
 
-def imputed(cells: Iterable[Mapping[str, Any]]) -> Counter[str]:
-    """Return how many cells of each table are not observed.
+def imputed(cells: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what is not observed, a line per column and reason.
 
     Parameters
     ----------
     cells : iterable of mapping
-        With the key ``table``.
+        With the keys ``table``, ``row``, ``cell`` and ``how``.
 
     Returns
     -------
-    Counter
-        Table to count.
+    list of dict
+        ``table``, ``cell``, ``rows`` (a count, or ``"all"``) and ``how``.
     """
-    return Counter(str(cell["table"]) for cell in cells)
+    counts: Counter[tuple[str, str, str]] = Counter()
+    whole = set()
+    for each in cells:
+        column = (str(each["table"]), str(each["cell"]), str(each["how"]))
+        counts[column] += 1
+        if each["row"] == "all":
+            whole.add(column)
+    return [
+        {"table": table, "cell": cell, "rows": "all" if column in whole else count, "how": how}
+        for column, count in counts.items()
+        for table, cell, how in (column,)
+    ]
 
 
 def failed(result: Result) -> dict[str, int]:

@@ -301,7 +301,7 @@ def _interbank(
     parts.imputed.append({"table": "exposures", "row": "all", "cell": "amount", "how": how})
     inner = np.zeros((len(agents), len(agents)))
     inner[: len(ids), : len(ids)] = matrix
-    return Layer.from_matrix("interbank", agents, inner)
+    return Layer.from_matrix("interbank", agents, inner, imputed=True)
 
 
 def _residuals(
@@ -342,4 +342,6 @@ def _named_as_imputed(parts: Parts) -> None:
         for row, cells in enumerate(rows.get("imputed", ())):
             for cell in str(cells or "").split():
                 key = str(rows[label][row]) + (f" {rows['asset'][row]}" if table == "holdings" else "")
-                parts.imputed.append({"table": table, "row": key, "cell": cell, "how": "stated in the table"})
+                parts.imputed.append(
+                    {"table": table, "row": key, "cell": cell, "how": "named as imputed in the table itself"}
+                )

@@ -347,11 +347,14 @@ class TestSignals:
 
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
     def test_a_signal_becomes_an_exit_code(self, number: signal.Signals, code: int) -> None:
-        before = signal.getsignal(number)
-        with pytest.raises(Stop) as stop, stoppable():
-            signal.raise_signal(number)
-        assert stop.value.exit_code == code
-        assert signal.getsignal(number) is before
+        inherited = signal.signal(number, signal.default_int_handler)
+        try:
+            with pytest.raises(Stop) as stop, stoppable():
+                signal.raise_signal(number)
+            assert stop.value.exit_code == code
+            assert signal.getsignal(number) is signal.default_int_handler
+        finally:
+            signal.signal(number, inherited)
 
     def test_an_ignored_signal_stays_ignored(self) -> None:
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -432,6 +435,23 @@ class TestRun:
         assert (tiny / "r" / "figure.svg").exists()
         for part in ("4 draws, seed 7", "figure: r/figure.png", "answer_sha256: ", "folder: r"):
             assert part in err
+
+    def test_what_is_not_observed_is_said_by_column(self, sim: Call, tiny: Path) -> None:
+        code, _, err = sim("run", "eu48_sovereign", "--draws", "2", "--out", "r")
+        assert code == 0, err
+        assert "imputed: banks.interbank_liabilities, all rows: in proportion to funding" in err
+        assert "imputed: exposures.amount, all rows: maximum entropy" in err
+        assert "imputed: holdings.amount, 218 rows: named as imputed in the table itself" in err
+        assert "imputed: banks.interbank_assets, 1 row: " in err
+
+    def test_uncertified_draws_show_the_table_and_end_with_4(self, sim: Call, tiny: Path) -> None:
+        args = ("run", "tiny.yaml", "--out", "r", "--quiet", "--set", "channels.credit.max_rounds=1")
+        code, out, err = sim(*args)
+        assert code == 4
+        assert "system_loss" in out
+        assert err.splitlines()[-1].startswith("error: 4 of 4 draws are not certified; first: draw 0: ")
+        code, again_out, err = sim(*args, "--allow-uncertified")
+        assert (code, again_out) == (0, out)
 
     def test_json_and_show_agree(self, sim: Call, tiny: Path) -> None:
         code, out, _ = sim("run", "tiny.yaml", "--out", "r", "--json", "--quiet")
@@ -552,13 +572,16 @@ class TestProcess:
 
     def test_interrupted_then_gone_on_with(self, tiny: Path) -> None:
         args = ("run", "tiny.yaml", "--draws", "2000000", "--out", "r", "--workers", "1", "--quiet")
-        child = process(*args, cwd=tiny)
-        deadline = time.monotonic() + 120
-        while not list((tiny / "r").glob("parts/*.parquet")) and time.monotonic() < deadline:
-            assert child.poll() is None, child.communicate()
-            time.sleep(0.05)
-        child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=60)
+        with process(*args, cwd=tiny) as child:
+            try:
+                deadline = time.monotonic() + 120
+                while not list((tiny / "r").glob("parts/*.parquet")) and time.monotonic() < deadline:
+                    assert child.poll() is None, child.communicate()
+                    time.sleep(0.05)
+                child.send_signal(signal.SIGINT)
+                out, err = child.communicate(timeout=60)
+            finally:
+                child.kill()
         assert (child.returncode, out) == (130, "")
         assert len(err.splitlines()) == 1
         assert "sim run --seed 7 --out r --draws 2000000 --workers 1 --quiet tiny.yaml" in err

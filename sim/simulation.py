@@ -23,8 +23,8 @@ from sim.streams import Draws
 from sim.system import System
 
 Rule = Callable[[BankView], BankDecision]
-FEWEST_LANES = 2
-"""A block is padded to this width, since reductions may change their order when there is one lane only."""
+LANES = 8
+"""Blocks are padded to a multiple of this: kernels sum eight lanes at a time, and reductions never see a single one."""
 
 
 @dataclass
@@ -92,7 +92,7 @@ class Simulation:
     ) -> None:
         refuse(scenario, system)
         self.system, self.scenario, self.wanted = system, scenario, np.asarray(draws, dtype=np.int64)
-        padded = np.concatenate([self.wanted, np.repeat(self.wanted[-1:], max(0, FEWEST_LANES - self.wanted.size))])
+        padded = np.concatenate([self.wanted, np.repeat(self.wanted[-1:], -self.wanted.size % LANES)])
         self.draws = Draws(seed, padded)
         self.channels = scenario.active
         self.state = system.state(padded.size, ("shock", *self.channels))
@@ -132,13 +132,35 @@ class Simulation:
         for step in range(self.scenario.horizon.steps):
             self.step()
             for name, values in measure(names, self.system, self.state).items():
-                self._finite(name, values[None], ("the system",))
                 found[name][step] = values[:n]
+        return self.block(found)
+
+    def block(self, metrics: dict[str, Float]) -> Block:
+        """Return what came out, as it stands.
+
+        Parameters
+        ----------
+        metrics : dict of str to float64[n_steps, n_draws]
+            Measured after every step played.
+
+        Returns
+        -------
+        Block
+            Of the draws asked for, padding left out.
+
+        Raises
+        ------
+        NotFiniteError
+            If a metric is not finite.
+        """
+        n = self.wanted.size
+        for name, values in metrics.items():
+            self._finite(name, values, ("the system",) * len(values))
         status = ["ok" if good else "not-certified" for good in self.certified[:n]]
         reason = ["" if good else f"residual {self.residual[k]:.3g}" for k, good in enumerate(self.certified[:n])]
         return Block(
             self.wanted,
-            found,
+            metrics,
             self.system.banks,
             self._final() if self.scenario.record == "agents" else {},
             status,

@@ -21,7 +21,7 @@ def solved(system, valuation, shocks, **parameters):
     play.number = 1
     play._events()
     channel = play.channels["credit"]
-    found = channel.solve(Step(system, play.state, play.ledger, 1, np.ones(2)))
+    found = channel.solve(Step(system, play.state, play.ledger, 1, play.on["credit"]))
     assert found.certified.all()
     n = len(system.banks)
     return TightView(play.state, found.x, play.state.price).equity[:n, 0], found.x[:n, 0]
@@ -126,7 +126,7 @@ def test_the_slope_is_the_left_derivative_of_the_response(valuation):
     play.number = 1
     play._events()
     state, channel = play.state, play.channels["credit"]
-    step = Step(system, state, play.ledger, 1, np.ones(4))
+    step = Step(system, state, play.ledger, 1, play.on["credit"])
     view = TightView(state, state.worth, state.price)
     base = channel.respond(step, view, channel.signal(step, view))
     view.worth = base

@@ -44,7 +44,7 @@ def test_is_the_matrix_product(n_rows: int, n_columns: int, n_lanes: int, seed: 
     assert_allclose(pulled(layer, signal), matrix @ signal, rtol=1e-13, atol=1e-13)
 
 
-@pytest.mark.parametrize("n_lanes", [1, 2, 3, 8, 17, 64])
+@pytest.mark.parametrize("n_lanes", [1, 2, 3, 7, 8, 9, 17, 32, 33, 40, 64, 87])
 def test_bits_do_not_depend_on_the_block(n_lanes: int) -> None:
     layer, signal = drawn(80, 80, 100, seed=1)
     whole = pulled(layer, signal)

@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format wheel-check clean
+.PHONY: help demo test test-all bench campaign mutation lint format wheel-check clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -24,6 +24,16 @@ test: $(VENV)/.test ## set up, then run the quick tests (all but those marked sl
 
 test-all: $(VENV)/.test ## set up, then run every test
 	$(BIN)/python -m pytest -n $(WORKERS) --benchmark-disable -q
+
+bench: $(VENV)/.test ## time the kernels beside the plain numpy and scipy lines (a few minutes; read the ratios)
+	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' -o python_functions='bench_*' -p no:xdist \
+		--benchmark-only --benchmark-columns=min,median,rounds --benchmark-sort=min -q
+
+campaign: $(VENV)/.test ## 10,000 random systems against independent references (10 minutes)
+	$(BIN)/python -m tests.campaign.run --systems 10000 --seed 1 --workers $(WORKERS)
+
+mutation: $(VENV)/.test ## 100 seeded edits of kernels and solvers; the tests must notice at least 95 (about an hour)
+	$(BIN)/python -m tests.campaign.mutation --edits 100 --seed 1
 
 lint: $(VENV)/.dev ## format, lint, types, import contracts, docstrings
 	$(BIN)/ruff format --check .

@@ -152,8 +152,8 @@ class ContagionModel(mesa.Model):  # type: ignore[misc]
     ...     agent_types = {"bank": Cautious}
     >>> model = Careful("ring_of_ten", seed=1)
     >>> model.step()
-    >>> round(model.agents.agg("equity", sum), 6)
-    40.0
+    >>> model.metric("system_loss"), sorted(bank.id for bank in model.agents.select(lambda bank: bank.is_defaulted))
+    (20.0, ['B01', 'B10'])
     """
 
     agent_types: ClassVar[Mapping[str, AgentType]] = {"bank": Bank}

@@ -11,7 +11,8 @@ from sim.agents.bank import BankDecision, BankView
 from sim.agents.bank import decide as bank_rule
 from sim.arrays import Bool, Float, Int
 from sim.channels.base import PHASES, Step, TightView
-from sim.contagion.solve import FixedPoint, fixed_point
+from sim.contagion.certify import reach
+from sim.contagion.solve import FixedPoint
 from sim.errors import NotFiniteError
 from sim.ledger.audit import audit
 from sim.ledger.balance import net_worth
@@ -216,7 +217,7 @@ class Simulation:
                 moved[rows] = channel.respond(self._given(name), view, signals[name])
             return moved
 
-        found = fixed_point(onward, top, tol=tol, max_rounds=most)
+        found = reach(onward, top, tol=tol, max_rounds=most)
         self._note(found)
         view, signals = self._tight(found.x[:n], found.x[n:])
         for name, channel in self.channels.items():

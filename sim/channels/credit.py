@@ -10,7 +10,8 @@ from pydantic import Field
 
 from sim.arrays import Bool, Float, empty
 from sim.channels.base import CHANNELS, Channel, Step, TightView
-from sim.contagion.solve import FixedPoint, fixed_point
+from sim.contagion.certify import reach
+from sim.contagion.solve import FixedPoint
 from sim.kernels.valuation import CLEARING, VALUATIONS, value, value_slope
 from sim.ledger.balance import claims_face, summed
 from sim.state import DEBTS, State
@@ -183,7 +184,7 @@ class Credit(Channel):
             view = TightView(state, worth, state.price)
             return self.respond(step, view, self.signal(step, view))
 
-        return fixed_point(onward, state.worth, tol=self.tol, max_rounds=self.max_rounds)
+        return reach(onward, state.worth, tol=self.tol, max_rounds=self.max_rounds)
 
     def step(self, step: Step) -> FixedPoint | None:
         """Play the credit phase: clear defaults to their fixed point, or revalue claims by one round.

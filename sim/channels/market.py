@@ -9,10 +9,10 @@ import numpy as np
 from pydantic import Field
 
 from sim.agents.bank import BankView
-from sim.arrays import Float
+from sim.arrays import Float, empty, spread
 from sim.channels.base import CHANNELS, Channel, Step, TightView
 from sim.errors import Problem
-from sim.kernels.special import exp_of
+from sim.kernels.impact import IMPACTS, price_fall
 from sim.ledger.balance import summed
 from sim.state import DEBTS
 from sim.system import System
@@ -165,42 +165,16 @@ class Market(Channel):
         Returns
         -------
         float64[n_assets, n_lanes], 1
-            :math:`\\Psi_a` of the volume at the price before the sale.
+            :math:`\\Psi_a` of the volume at the price before the sale, at most down to the asset's price floor; see
+            `sim.kernels.impact.price_fall` for the laws.
         """
-        state, banks = step.state, step.state.banks
-        fall = np.zeros_like(state.price)
-        for asset in range(state.price.shape[0]):
-            volume = summed(state.units[banks, asset] * sell) * state.price[asset]
-            fall[asset] = self.impact_of(volume, step.system.depth[asset], step.system.floor[asset], state.price[asset])
+        state, system, lanes = step.state, step.system, sell.shape[1]
+        volume, fall = empty(*state.price.shape), empty(*state.price.shape)
+        for asset in range(len(volume)):
+            volume[asset] = summed(state.units[state.banks, asset] * sell) * state.price[asset]
+        depth, floor = spread(system.depth, lanes), spread(system.floor, lanes)
+        price_fall(IMPACTS[self.impact], volume, depth, floor, state.price, fall)
         return fall
-
-    def impact_of(self, volume: Float, depth: float, floor: float, price: Float) -> Float:
-        r"""Return the relative price fall for one asset.
-
-        .. math::
-            \Psi = \min(1, v/D), \quad 1 - e^{-v/D}, \quad (1 - B/p)(1 - e^{-v/\delta}),\ \delta = (1 - B) D
-
-        Parameters
-        ----------
-        volume : float64[n_lanes], currency
-            Sold, at the price before the sale.
-        depth, floor : float
-            D, currency; B, price below which nobody sells in the Cont-Schaanning form.
-        price : float64[n_lanes], currency per piece
-            Before the sale.
-
-        Returns
-        -------
-        float64[n_lanes], 1
-            Zero for no sale.
-        """
-        if self.impact == "linear":
-            return np.asarray(np.minimum(1.0, volume / depth))
-        scale = depth * (1.0 - floor) if self.impact == "cont-schaanning" else depth
-        left = np.empty_like(volume)
-        exp_of(-volume / scale, left)
-        room = np.maximum(0.0, 1.0 - floor / price) if self.impact == "cont-schaanning" else 1.0
-        return np.asarray(np.where(volume > 0.0, room * (1.0 - left), 0.0))
 
     def respond(self, step: Step, view: TightView, signal: Float) -> Float:
         """Return the prices that the trial sales leave.

@@ -288,8 +288,8 @@ class Inputs:
         """
         if self.lanes is not None:
             return np.ascontiguousarray(values[..., : self.lanes])
-        first = np.ascontiguousarray(values[..., 0])
-        return first.item() if first.ndim == 0 else first
+        first = values[..., 0]
+        return first.item() if np.ndim(first) == 0 else np.ascontiguousarray(first)
 
     def _see_lanes(self, name: str, lanes: int) -> None:
         if lanes == 0:

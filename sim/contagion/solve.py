@@ -11,7 +11,7 @@ from sim.arrays import Bool, Csr, Float, Int, empty
 from sim.kernels.pull import pull
 
 SLOPE_CAP = 1.0 - 1e-9
-"""A measured contraction above this gives no usable bound."""
+"""A measured contraction above this gives no usable bound; an unknown one counts as this."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def fixed_point(
         against = (-moved if rising else moved).max(axis=0, initial=0.0)
         monotone &= ~active | (against <= tol)
         known = np.isfinite(residual) & (residual > 0.0)
-        ratio = np.minimum(np.divide(size, residual, out=np.full(lanes, 0.5), where=known), SLOPE_CAP)
+        ratio = np.minimum(np.divide(size, residual, out=np.full(lanes, SLOPE_CAP), where=known), SLOPE_CAP)
         x = np.where(active, x + moved, x)
         rounds += active
         residual = np.where(active, size, residual)
@@ -89,6 +89,30 @@ def fixed_point(
         if not active.any():
             break
     return FixedPoint(x, rounds, residual, bound, monotone & ~active)
+
+
+def through(network: Csr, respond: Callable[[Float], Float]) -> Callable[[Float], Float]:
+    """Return one round of the one idea as a map: signal, layer, pressure, response.
+
+    Parameters
+    ----------
+    network : Csr
+        ``float64[n, n]``, row exposed to column.
+    respond : callable
+        ``pressure float64[n, n_lanes] -> signal float64[n, n_lanes]``; may keep the array it is given.
+
+    Returns
+    -------
+    callable
+        ``signal float64[n, n_lanes] -> signal float64[n, n_lanes]``.
+    """
+
+    def step(signal: Float) -> Float:
+        pressure = empty(network.n_rows, signal.shape[1])
+        pull(network.indptr, network.indices, network.weights, signal, pressure)
+        return respond(pressure)
+
+    return step
 
 
 def propagate(
@@ -116,10 +140,4 @@ def propagate(
     FixedPoint
         Of the signal.
     """
-
-    def step(signal: Float) -> Float:
-        pressure = empty(network.n_rows, signal.shape[1])
-        pull(network.indptr, network.indices, network.weights, signal, pressure)
-        return respond(pressure)
-
-    return fixed_point(step, start, tol=tol, max_rounds=max_rounds, rising=rising)
+    return fixed_point(through(network, respond), start, tol=tol, max_rounds=max_rounds, rising=rising)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
+
+import numba
+
 from sim.arrays import Float
 from sim.kernels.jit import kernel
+from sim.kernels.special import exp
 
 EISENBERG_NOE, ROGERS_VERAART, FURFINE, LINEAR_DEBTRANK = 0, 1, 2, 3
 VALUATIONS = {
@@ -113,3 +119,68 @@ def value_slope(
                     slope_out[i, lane] = (1.0 - recovery) / equity0[i, lane]
             elif kind != 2 and fails[i, lane] != 0.0 and 0.0 < worth[i, lane] < 1.0:
                 slope_out[i, lane] = beta / debt[i, lane]
+
+
+@kernel
+def nonlinear_value(
+    fails: Float, equity: Float, equity0: Float, alpha: float, recovery: float, value_out: Float
+) -> None:
+    r"""Value one unit of claim on each agent by non-linear DebtRank.
+
+    .. math::
+        V_j = 1 - (1 - \rho) \min(1, h_j e^{\alpha (h_j - 1)}), \quad h_j = \min(1, \max(0, 1 - E_j / E^0_j))
+
+    Parameters
+    ----------
+    fails, equity, equity0 : float64[n_agents, n_lanes]
+        As in `value`.
+    alpha : float
+        0 is linear DebtRank, infinity the default cascade.
+    recovery : float
+        Exogenous recovery, 1.
+    value_out : float64[n_agents, n_lanes], 1
+        Overwritten; isotone in equity.
+
+    References
+    ----------
+    Bardoscia et al. (2016), PLoS ONE 11(10), eq. 4.
+    """
+    for i in range(equity.shape[0]):
+        for lane in range(equity.shape[1]):
+            if fails[i, lane] != 0.0:
+                stress = 1.0
+            elif equity0[i, lane] > 0.0:
+                stress = min(1.0, max(0.0, 1.0 - equity[i, lane] / equity0[i, lane]))
+            else:
+                stress = 0.0
+            probability = stress * exp(alpha * (stress - 1.0)) if stress > 0.0 else 0.0
+            value_out[i, lane] = 1.0 - (1.0 - recovery) * min(1.0, probability)
+
+
+@lru_cache(maxsize=64)
+def value_of(function: Callable[..., float]) -> Callable[..., None]:
+    """Compile a scalar valuation into a loop over agents and lanes.
+
+    Parameters
+    ----------
+    function : callable
+        ``V(equity, equity0, external_assets, debt, params) -> float``, numbers but for ``params: float64[n_params]``;
+        a plain function or one already compiled by numba.
+
+    Returns
+    -------
+    callable
+        ``(equity, equity0, external, debt, params, value_out)`` over ``float64[n_agents, n_lanes]`` arrays, with
+        ``params: float64[n_agents, n_params]``. Compiled at its first call, where numba reports what it cannot.
+    """
+    scalar = function if hasattr(function, "py_func") else numba.njit(error_model="numpy", nogil=True)(function)
+
+    @numba.njit(error_model="numpy", nogil=True)
+    def each(equity: Float, equity0: Float, external: Float, debt: Float, params: Float, value_out: Float) -> None:
+        for i in range(equity.shape[0]):
+            for lane in range(equity.shape[1]):
+                value_out[i, lane] = scalar(
+                    equity[i, lane], equity0[i, lane], external[i, lane], debt[i, lane], params[i]
+                )
+
+    return each

@@ -1,0 +1,1 @@
+"""Campaigns over generated systems and over generated mistakes: too long for every run, repeatable by seed."""

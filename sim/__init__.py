@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sim.analysis.compare import Comparison, compare
     from sim.channels.base import Channel
     from sim.errors import (
         AuditError,
@@ -29,9 +30,12 @@ if TYPE_CHECKING:
         UnknownNameError,
         UsageError,
     )
-    from sim.experiments.monte_carlo import run
+    from sim.experiments.monte_carlo import resume, run
+    from sim.experiments.opening import open_result as open
     from sim.experiments.result import Result
-    from sim.experiments.result import open_result as open
+    from sim.experiments.sweep import open_sweep, sweep
+    from sim.experiments.swept import Sweep
+    from sim.model import Bank, ContagionModel
     from sim.networks.layer import Layer
     from sim.scenario.build import build
     from sim.scenario.load import load
@@ -43,14 +47,22 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "build": "sim.scenario.build:build",
+    "resume": "sim.experiments.monte_carlo:resume",
+    "compare": "sim.analysis.compare:compare",
     "load": "sim.scenario.load:load",
-    "open": "sim.experiments.result:open_result",
+    "open": "sim.experiments.opening:open_result",
+    "open_sweep": "sim.experiments.sweep:open_sweep",
     "run": "sim.experiments.monte_carlo:run",
+    "sweep": "sim.experiments.sweep:sweep",
+    "Bank": "sim.model:Bank",
     "Channel": "sim.channels.base:Channel",
+    "Comparison": "sim.analysis.compare:Comparison",
+    "ContagionModel": "sim.model:ContagionModel",
     "Layer": "sim.networks.layer:Layer",
     "Result": "sim.experiments.result:Result",
     "Scenario": "sim.scenario.schema:Scenario",
     "Shock": "sim.shocks.base:Shock",
+    "Sweep": "sim.experiments.swept:Sweep",
     "System": "sim.system:System",
     "AuditError": "sim.errors:AuditError",
     "ConvergenceError": "sim.errors:ConvergenceError",
@@ -69,14 +81,22 @@ _FOLDERS = ("channels", "contagion", "errors", "metrics", "networks", "report", 
 
 __all__ = [  # noqa: RUF022  (verbs, nouns, errors)
     "build",
+    "compare",
     "load",
     "open",
+    "open_sweep",
+    "resume",
     "run",
+    "sweep",
+    "Bank",
     "Channel",
+    "Comparison",
+    "ContagionModel",
     "Layer",
     "Result",
     "Scenario",
     "Shock",
+    "Sweep",
     "System",
     "AuditError",
     "ConvergenceError",

@@ -14,12 +14,15 @@ from sim.agents.bank import BankDecision, BankView
 from sim.agents.bank import decide as bank_rule
 from sim.arrays import Float, Int
 from sim.errors import PluginError, UsageError, shown
+from sim.experiments.blocks import Task
+from sim.experiments.gather import single
+from sim.experiments.result import Result
 from sim.ledger.balance import net_worth, total_assets
 from sim.metrics import measure
 from sim.scenario.build import build
 from sim.scenario.load import load
 from sim.scenario.schema import Scenario
-from sim.simulation import Block, Simulation
+from sim.simulation import Block, Simulation, joined
 from sim.state import BANKS, COLUMNS
 from sim.system import System
 
@@ -254,8 +257,28 @@ class ContagionModel(mesa.Model):  # type: ignore[misc]
             {name: np.array([each[name] for each in self._metrics]) for name in self.played.metrics}
         )
 
+    def result(self) -> Result:
+        """Return what came out, in the form of `sim.run`.
+
+        Returns
+        -------
+        Result
+            One draw; with agents that follow the rule the very numbers that `sim.run` has for it.
+
+        Raises
+        ------
+        UsageError
+            Before the horizon is reached.
+        """
+        if self.running:
+            steps = self.played.horizon.steps
+            raise UsageError(f"{len(self._metrics)} of {steps} steps played; step() until running is False")
+        owner = type(self) if self._asked else ContagionModel
+        task = Task(self.played, self.system, self.numbers_seed, owner.play, tuple(self.played.metrics))
+        return single(task, self.block())
+
     @classmethod
-    def play(cls, scenario: Scenario, system: System, draws: Int, seed: int) -> list[Block]:
+    def play(cls, scenario: Scenario, system: System, draws: Int, seed: int) -> Block:
         """Play draws with this class's agents, one model each.
 
         Parameters
@@ -271,8 +294,8 @@ class ContagionModel(mesa.Model):  # type: ignore[misc]
 
         Returns
         -------
-        list of Block
-            One a draw.
+        Block
+            All of them.
         """
         blocks = []
         for draw in draws:
@@ -280,7 +303,7 @@ class ContagionModel(mesa.Model):  # type: ignore[misc]
             while model.running:
                 model.step()
             blocks.append(model.block())
-        return blocks
+        return joined(blocks)
 
     # what agents see
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -94,7 +94,7 @@ class Simulation:
         refuse(scenario, system)
         self.system, self.scenario, self.wanted = system, scenario, np.asarray(draws, dtype=np.int64)
         padded = np.concatenate([self.wanted, np.repeat(self.wanted[-1:], -self.wanted.size % LANES)])
-        self.draws = Draws(seed, padded)
+        self.draws = Draws(seed, padded, scenario.monte_carlo.sampler)
         self.channels = scenario.active
         self.state = system.state(padded.size, ("shock", *self.channels))
         view = TightView(self.state, self.state.worth, self.state.price)
@@ -255,6 +255,39 @@ class Simulation:
         for position, source in enumerate(state.sources):
             final[f"loss_{source}"] = state.loss[position, banks, :n]
         return {name: np.ascontiguousarray(values) for name, values in final.items()}
+
+
+def joined(blocks: Sequence[Block]) -> Block:
+    """Return blocks as one.
+
+    Parameters
+    ----------
+    blocks : sequence of Block
+        Of the same scenario and system, at least one.
+
+    Returns
+    -------
+    Block
+        Draws in the order given.
+    """
+    first = blocks[0]
+
+    def side_by_side(name: str) -> dict[str, Float]:
+        return {
+            key: np.concatenate([getattr(each, name)[key] for each in blocks], axis=1) for key in getattr(first, name)
+        }
+
+    return Block(
+        np.concatenate([each.draws for each in blocks]),
+        side_by_side("metrics"),
+        first.agents,
+        side_by_side("final"),
+        [status for each in blocks for status in each.status],
+        [reason for each in blocks for reason in each.reason],
+        np.concatenate([each.rounds for each in blocks]),
+        np.concatenate([each.residual for each in blocks]),
+        {check: max(each.gaps[check] for each in blocks) for check in first.gaps},
+    )
 
 
 def play(scenario: Scenario, system: System, draws: Int, seed: int) -> Block:

@@ -2,6 +2,11 @@
 
 A number is a function of its address alone: adding an agent, a shock or a channel leaves the luck of others as it was,
 draw k is the same in any block, and two scenarios with one seed share their luck agent by agent.
+
+Two other samplers need fewer draws where the answer is smooth or monotone in the luck. ``antithetic`` mirrors: draw
+2k + 1 has 1 - u where draw 2k has u. ``sobol`` spreads: in every aligned block of 2^m draws, the numbers of the agents
+of one stream and step fill the unit cube evenly. Both remain functions of the address, are uniform draw by draw (so
+means are unbiased), and no draw depends on how many there are.
 """
 
 from __future__ import annotations
@@ -16,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.arrays import Float, empty
-from sim.errors import InputError, Problem, shown
+from sim.errors import InputError, Problem, UnknownNameError, shown
 from sim.kernels.philox import Words, uniforms
+from sim.kernels.sobol import BITS, INDEX_BITS, shuffled, sobol
 from sim.kernels.special import normal_quantile_of
 
 SEEDS = 2**128
@@ -28,6 +34,12 @@ DRAWS = 2**40
 
 STEPS = 2**24
 """Steps are below this: they have 24 bits of the counter."""
+
+SAMPLERS = ("philox", "antithetic", "sobol")
+"""How the numbers of different draws belong together: not at all, in mirrored pairs, spread evenly."""
+
+DIMENSIONS = 1024
+"""Agents of one stream and step that a Sobol sequence serves; those after them draw as with ``philox``."""
 
 
 def _hash(text: str, salt: bytes, person: bytes) -> int:
@@ -77,6 +89,18 @@ def agent_keys(ids: Sequence[str]) -> Words:
     return _agent_keys(tuple(ids))
 
 
+@lru_cache(maxsize=1)
+def _directions() -> Words:
+    """Return the direction numbers of Joe and Kuo (2008), ``uint64[DIMENSIONS, INDEX_BITS]``."""
+    from scipy.stats import qmc
+
+    # the only place that has them; SciPy makes no draw far down the sequence without those before it
+    found = vars(qmc.Sobol(DIMENSIONS, scramble=False, bits=BITS))["_sv"]
+    directions = np.ascontiguousarray(found[:, :INDEX_BITS], dtype=np.uint64)
+    directions.flags.writeable = False
+    return directions
+
+
 class Draws:
     """The random numbers of a block of draws, one lane a draw.
 
@@ -86,11 +110,15 @@ class Draws:
         From 0 to 2^128 - 1.
     draws : int64[n_lanes]
         Which draw each lane plays, from 0 to 2^40 - 1; copied.
+    sampler : str
+        ``"philox"``: draws are independent. ``"antithetic"``: draws 2k and 2k + 1 mirror each other. ``"sobol"``: draws
+        are spread evenly, jointly over the first 1024 agents of a stream and step in the order given; an agent's luck
+        then also depends on its place in that order, and from the 1025th on draws are independent.
 
     Raises
     ------
     InputError
-        Seed or draws are out of range.
+        Seed or draws are out of range, or there is no such sampler.
 
     Examples
     --------
@@ -99,7 +127,10 @@ class Draws:
     True
     """
 
-    def __init__(self, seed: int, draws: npt.ArrayLike) -> None:
+    def __init__(self, seed: int, draws: npt.ArrayLike, sampler: str = "philox") -> None:
+        if sampler not in SAMPLERS:
+            raise UnknownNameError("sampler", sampler, SAMPLERS)
+        self.sampler = sampler
         self.seed = operator.index(seed)
         if not 0 <= self.seed < SEEDS:
             raise InputError(f"seed must be from 0 to 2^128 - 1, got {self.seed}")
@@ -140,11 +171,27 @@ class Draws:
         """
         if not 0 <= step < STEPS:
             raise InputError(f"step must be from 0 to 2^24 - 1, got {step}")
-        key = np.uint64(_hash(stream, self.seed.to_bytes(16, "little"), b"stream"))
         keys = agent_keys(agents)
-        first, second = empty(keys.size, self.n_lanes), empty(keys.size, self.n_lanes)
-        uniforms(key, keys, self.draws, step, first, second)
-        return first, second
+        both = empty(keys.size, self.n_lanes), empty(keys.size, self.n_lanes)
+        mirrored = self.draws % 2 == 1 if self.sampler == "antithetic" else np.zeros(0, dtype=np.bool_)
+        # a draw that mirrors another one has its address
+        draws = self.draws - mirrored if mirrored.size else self.draws
+        uniforms(self._key(stream, b"stream"), keys, draws, step, *both)
+        for half, out in enumerate(both):
+            if mirrored.any():
+                np.subtract(1.0, out, out=out, where=mirrored)  # exact: the numbers are midpoints of equal cells
+            if self.sampler == "sobol":
+                self._spread(f"{half}/{step}/{stream}", keys[:DIMENSIONS], out[:DIMENSIONS])
+        return both
+
+    def _key(self, name: str, person: bytes) -> np.uint64:
+        return np.uint64(_hash(name, self.seed.to_bytes(16, "little"), person))
+
+    def _spread(self, name: str, keys: Words, out: Float) -> None:
+        """Overwrite with Sobol numbers; each name has its own order of the points, so names are independent."""
+        index = np.empty(self.n_lanes, np.uint64)
+        shuffled(self._key(name, b"order"), self.draws, index)
+        sobol(keys ^ self._key(name, b"scramble"), _directions()[: keys.size], index, out)
 
     def uniform(self, stream: str, agents: Sequence[str], step: int = 0) -> Float:
         """Draw one uniform number per agent and lane.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,16 @@ from sim.state import BANKS, MONEY, SECTORS, State, allocate
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
+
+KINDS: dict[str, str] = {
+    "network": "claims between banks, the largest of them as lines (layer=)",
+    "balance": "the balance sheet of one bank (agent=)",
+}
+"""Figures of a system; `System.plot` draws them."""
+
+#: Largest banks shown in a notebook.
+LARGEST = 5
 
 
 @dataclass(frozen=True)
@@ -243,6 +252,51 @@ class System:
         items.append(("liabilities", "Equity", float(row["equity"])))
         return pd.DataFrame([item for item in items if item[2]], columns=["side", "item", "amount"])
 
+    def plot(self, kind: str | None = None, *, agent: str | None = None, layer: str = "interbank") -> Figure:
+        """Draw a figure of the system before any event.
+
+        Parameters
+        ----------
+        kind : str, optional
+            ``"network"`` or ``"balance"``; by default the latter where an agent is named. Impact against vulnerability
+            takes contagion, of which a system knows nothing: see `sim.experiments.plots.impact_figure`.
+        agent : str, optional
+            For the balance sheet: a bank's id; by default the largest.
+        layer : str
+            For the network: name of the layer.
+
+        Returns
+        -------
+        Figure
+            Belongs to no window.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such kind, bank or layer; with the nearest.
+        """
+        from sim.report.balance import balance_figure
+        from sim.report.circles import Circles
+        from sim.report.ring import network_figure
+
+        kind = kind or ("network" if agent is None else "balance")
+        if kind not in KINDS:
+            raise UnknownNameError("plot", kind, KINDS)
+        banks = self.types[BANKS]
+        size = total_assets(self.state(1, ("shock",)))[banks, 0]
+        if kind == "balance":
+            agent = agent if agent is not None or not self.banks else self.banks[int(np.argmax(size))]
+            table = self.balance_sheet(agent or "")
+            name = self.labels.get("name", ("",) * len(self.banks))[self.banks.index(agent or "")]
+            heads = (f"Balance sheet of {name or agent}", "Before any event")
+            return balance_figure(heads, "", [(agent or "", table)], unit=self.currency)
+        found = self.layer(layer)
+        note = "Imputed: the claims were reconstructed, not observed." if found.imputed else ""
+        heads = (f"Claims between {len(self.banks)} banks", f"Layer {layer}, before any event")
+        return network_figure(
+            heads, note, found.to_scipy()[banks, banks], Circles(self.banks, size, unit=self.currency)
+        )
+
     def check(self) -> dict[str, float]:
         """Check the accounting identities before any event.
 
@@ -310,15 +364,33 @@ class System:
         return named
 
     def _repr_html_(self) -> str:
-        edges = [f"{html.escape(name)} ({layer.n_edges:,} edges)" for name, layer in self.layers.items()]
-        facts = [
-            f"{len(self.banks)} banks with assets of {self.scale:,.0f} {html.escape(self.currency)}",
-            f"{len(self.assets)} asset classes",
-            f"layers: {', '.join(edges) or 'none'}",
+        from sim.report.cards import card, table
+        from sim.report.text import number, scale
+
+        banks = self.types[BANKS]
+        state = self.state(1, ("shock",))
+        size, equity = total_assets(state)[banks, 0], net_worth(state)[banks, 0]
+        shown = scale(self.currency or "currency", float(np.abs(size).max(initial=0.0)))
+        facts = {
+            "total assets": f"{number(float(size.sum()) * shown.factor)} {shown.unit}",
+            "equity": f"{number(float(equity.sum()) * shown.factor)} {shown.unit}",
+            "securities": ", ".join(self.assets) or "none",
+            "layers": ", ".join(
+                f"{name} ({layer.n_edges:,} edges, {'imputed' if layer.imputed else 'observed'})"
+                for name, layer in self.layers.items()
+            )
+            or "none",
+        }
+        rows = [
+            [self.banks[k], number(float(size[k]) * shown.factor), number(float(equity[k]) * shown.factor)]
+            for k in np.argsort(-size, kind="stable")[:LARGEST]
         ]
-        if self.imputed:
-            facts.append(f"{len(self.imputed)} cells or tables imputed")
-        return f"<div><b>System</b>: {'; '.join(facts)}</div>"
+        headings = ["bank", f"total assets, {shown.unit}", "equity"]
+        notes = [f"{len(self.imputed):,} cells or tables imputed, not observed; see .imputed"] if self.imputed else []
+        notes += map(str, self.warnings)
+        return card(
+            "System", f"{len(self.banks):,} banks", "", facts, [table(headings, rows, caption="Largest")], notes
+        )
 
 
 def _plain(frame: pd.DataFrame) -> Mapping[str, list[Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -76,12 +78,38 @@ def test_who_never_sells_moves_no_price_by_selling(scenario: sim.Scenario) -> No
     assert calm.metric("market_loss") == 0.0
 
 
-def test_a_model_gives_its_blocks_to_the_runner(scenario: sim.Scenario) -> None:
-    system = sim.build(scenario, seed=7)
-    blocks = Calm.play(scenario, system, np.array([1, 3]), 7)
-    alone = played(Calm(scenario, seed=7, draw=3)).block()
-    assert [int(block.draws[0]) for block in blocks] == [1, 3]
-    assert np.array_equal(blocks[1].metrics["system_loss"], alone.metrics["system_loss"])
+def test_a_model_runs_in_monte_carlo(scenario: sim.Scenario) -> None:
+    run = sim.run(scenario, draws=4, seed=7, model=Calm, workers=1)
+    alone = played(Calm(scenario, seed=7, draw=3))
+    assert run.metrics["system_loss"][3].tolist() == alone.block().metrics["system_loss"][:, 0].tolist()
+    assert run.manifest["player"] == "tests.test_model.Calm"
+    rule = sim.run(scenario, draws=4, seed=7)
+    assert run.metrics["sold"].max() == 0.0 < rule.metrics["sold"].max()
+    for kind in (ContagionModel, Asked):
+        assert sim.run(scenario, draws=4, seed=7, model=kind).answer_sha256 == rule.answer_sha256
+    with pytest.raises(UsageError, match="give one"):
+        sim.run(scenario, draws=1, model=Calm, player=Calm.play)
+
+
+def test_a_folder_of_one_model_is_not_gone_on_with_by_another(scenario: sim.Scenario, tmp_path: Path) -> None:
+    sim.run(scenario, draws=2, seed=7, out=tmp_path / "r")
+    with pytest.raises(sim.StoreError, match="another run"):
+        sim.run(scenario, draws=2, seed=7, model=Calm, out=tmp_path / "r")
+
+
+@pytest.mark.parametrize("kind", [ContagionModel, Calm])
+def test_the_result_of_a_model_is_that_of_a_run(scenario: sim.Scenario, kind: type[ContagionModel]) -> None:
+    model = kind(scenario, seed=7)
+    model.step()
+    with pytest.raises(UsageError, match="1 of 3 steps played"):
+        model.result()
+    mine = played(model).result()
+    run = sim.run(scenario, draws=1, seed=7, model=kind)
+    assert mine.answer_sha256 == run.answer_sha256
+    assert mine.provenance == run.provenance
+    assert mine.to_pandas().equals(run.to_pandas())
+    other = played(kind(scenario, seed=7, draw=5)).result()
+    assert other.to_pandas()["draw"].unique().tolist() == [5]
 
 
 def test_agents_are_views(scenario: sim.Scenario) -> None:

@@ -9,8 +9,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from sim import streams
-from sim.errors import InputError
-from sim.streams import Draws, agent_keys
+from sim.arrays import Float
+from sim.errors import InputError, UnknownNameError
+from sim.scenario.build import build
+from sim.scenario.load import load
+from sim.simulation import Simulation
+from sim.streams import DIMENSIONS, SAMPLERS, Draws, agent_keys
 
 IDS = ("AT01", "BE02", "DE03", "FR04", "IT05")
 
@@ -177,3 +181,114 @@ def test_keys_belong_to_ids_and_are_read_only() -> None:
     assert keys.dtype == np.uint64
     assert agent_keys(["\ud800", "A"]).tolist() == [keys[3], keys[0]]
     assert not keys.flags.writeable
+
+
+def test_philox_is_the_default_and_what_it_was() -> None:
+    block = Draws(7, [0, 1, 2, 999]).uniform("shock", IDS, 3)
+    assert (Draws(7, [0, 1, 2, 999], "philox").uniform("shock", IDS, 3) == block).all()
+    assert block[0, 0] == 0.48082494200856163
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@given(st.lists(st.integers(0, 2**40 - 1), min_size=1, max_size=20), st.integers(0, 2**128 - 1))
+@settings(deadline=None, max_examples=25)
+def test_no_sampler_lets_a_draw_depend_on_its_block(sampler: str, draws: list[int], seed: int) -> None:
+    block = Draws(seed, draws, sampler).normal("shock", IDS, step=3)
+    for lane in {0, len(draws) // 2, len(draws) - 1}:
+        assert (Draws(seed, [draws[lane]], sampler).normal("shock", IDS, step=3)[:, 0] == block[:, lane]).all()
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_the_first_draws_of_many_are_those_of_few(sampler: str) -> None:
+    many = Draws(7, np.arange(5000), sampler).uniform("shock", IDS)
+    assert (many[:, :700] == Draws(7, np.arange(700), sampler).uniform("shock", IDS)).all()
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_adding_an_agent_after_the_others_changes_nobodys_luck(sampler: str) -> None:
+    few, more = (Draws(7, np.arange(64), sampler).uniform("s", ids) for ids in (IDS, (*IDS, "X")))
+    assert (more[:5] == few).all()
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_is_uniform_in_every_draw(sampler: str) -> None:
+    # over seeds, draw 5 of each agent is uniform: means are unbiased, however the draws belong together
+    u = np.array([Draws(seed, [5], sampler).uniform("s", IDS)[:, 0] for seed in range(1500)])
+    assert stats.kstest(u.ravel(), "uniform").pvalue > 1e-3
+    assert 0.0 < u.min() < u.max() < 1.0
+
+
+def test_mirrored_draws_by_definition() -> None:
+    plain, mirrored = (Draws(7, np.arange(100), name).pair("s", IDS, 2) for name in ("philox", "antithetic"))
+    for before, after in zip(plain, mirrored, strict=True):
+        assert (after[:, ::2] == before[:, ::2]).all()
+        assert (after[:, 1::2] == 1.0 - after[:, ::2]).all()
+    normal = Draws(7, np.arange(100), "antithetic").normal("s", IDS)
+    assert (normal[:, 1::2] == -normal[:, ::2]).all()
+
+
+@pytest.mark.parametrize("start", [0, 1024, 2**39])
+def test_sobol_fills_aligned_blocks_evenly(start: int) -> None:
+    u = Draws(7, np.arange(start, start + 1024), "sobol").uniform("s", [f"agent {k}" for k in range(6)])
+    for row in u:  # one number in each of 1024 equal cells
+        assert (np.sort((row * 1024).astype(int)) == np.arange(1024)).all()
+    # the first two dimensions are a net: one point in each elementary box
+    for across in (1, 4, 32, 256):
+        boxes = (u[0] * across).astype(int) * (1024 // across) + (u[1] * (1024 // across)).astype(int)
+        assert np.unique(boxes).size == 1024
+
+
+def test_sobol_is_scipys_but_for_scrambling_and_order() -> None:
+    # unscrambled numbers at 2^k are Gray-code neighbours of SciPy's; both sequences fill a block with the same points
+    directions = streams._directions()
+    points = []
+    for index in range(256):
+        x = np.zeros(8, dtype=np.uint64)
+        for bit in range(8):
+            if index >> bit & 1:
+                x ^= directions[:8, bit]
+        points.append(x.astype(float) / 2.0**52)
+    expected = stats.qmc.Sobol(8, scramble=False, bits=52).random(256)
+    assert {tuple(p) for p in points} == {tuple(p) for p in expected.tolist()}
+
+
+def test_sobol_streams_steps_and_halves_are_independent() -> None:
+    draws = Draws(5, np.arange(2**14), "sobol")
+    first, second = draws.pair("law", IDS)
+    rows = np.vstack([first, second, draws.uniform("law", IDS, 1), draws.uniform("other", IDS)])
+    correlation = np.corrcoef(rows) - np.eye(20)
+    assert abs(correlation).max() < 5 / np.sqrt(2**14)
+
+
+def test_beyond_the_dimensions_of_sobol_draws_are_independent() -> None:
+    ids = [f"agent {k}" for k in range(DIMENSIONS + 2)]
+    spread, plain = (Draws(7, np.arange(16), name).uniform("s", ids) for name in ("sobol", "philox"))
+    assert (spread[DIMENSIONS:] == plain[DIMENSIONS:]).all()
+    assert (spread[:DIMENSIONS] != plain[:DIMENSIONS]).all()
+
+
+def smooth(u: Float) -> Float:
+    """Return a function of mean 1 that rises in every argument."""
+    return np.asarray(np.prod(1.0 + 0.5 * (u - 0.5), axis=0))
+
+
+def test_samplers_reduce_variance_without_bias() -> None:
+    errors = {}
+    for sampler in SAMPLERS:
+        means = [smooth(Draws(seed, np.arange(512), sampler).uniform("s", IDS)).mean() - 1.0 for seed in range(300)]
+        assert abs(np.mean(means)) < 4 * np.std(means) / np.sqrt(len(means)), sampler
+        errors[sampler] = float(np.var(means))
+    assert errors["antithetic"] < errors["philox"] / 4
+    assert errors["sobol"] < errors["philox"] / 500
+
+
+def test_an_unknown_sampler_is_named() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown sampler 'sobl'; did you mean 'sobol'\?"):
+        Draws(1, [0], "sobl")
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_the_engine_draws_as_the_scenario_says(sampler: str) -> None:
+    scenario = load("ring_of_ten").override({"monte_carlo.sampler": sampler})
+    played = Simulation(build(scenario), scenario, np.arange(4), 7)
+    assert played.draws.sampler == sampler

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from pydantic import model_validator
 
 from sim.agents.bank import BankDecision, BankView
 from sim.agents.bank import decide as bank_rule
 from sim.arrays import Float
-from sim.errors import Problem
+from sim.channels.guard import broken, guard
+from sim.errors import PluginError, Problem
 from sim.ledger.balance import (
     claims_carried,
     claims_owed,
@@ -19,7 +21,7 @@ from sim.ledger.balance import (
     securities,
 )
 from sim.ledger.entries import Ledger
-from sim.plugins import Plugin, Registry
+from sim.plugins import Plugin, Registry, foreign, who
 from sim.state import State
 from sim.system import System
 
@@ -115,6 +117,17 @@ class Channel(Plugin):
     """Phase of the step -> name of the method that plays it, called as ``method(step)``."""
     isotone: ClassVar[bool] = False
     """Whether `signal`, `respond` and `slope` are given; static mode refuses a channel without."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **words: Any) -> None:
+        super().__pydantic_init_subclass__(**words)
+        guard(cls)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Channel:
+        if foreign(type(self)) and (problems := broken(type(self))):
+            raise PluginError(f"{who(self)} {'; '.join(problems)}")
+        return self
 
     def problems(self, mode: str, system: System) -> list[Problem]:
         """Return what is wrong with these parameters for this system and mode.
@@ -214,4 +227,5 @@ class Channel(Plugin):
         raise NotImplementedError(f"channel {self.name!r} has no isotone form")
 
 
-CHANNELS: Registry[type[Channel]] = Registry("channel", "sim.channels")
+CHANNELS: Registry[type[Channel]] = Registry("channel", "sim.channels", broken, reserved=("shock",))
+"""Losses of events are posted under `shock`, so no channel may have that name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from inspect import cleandoc
 from typing import Annotated, Any
 
@@ -11,11 +11,22 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from sim.cli.compare import compare
+from sim.cli.describe import describe
 from sim.cli.errors import emit, note, report, silence, tolerant_streams
+from sim.cli.export import export
 from sim.cli.list import list_
+from sim.cli.new import new
+from sim.cli.plan import plan
+from sim.cli.plot import plot
+from sim.cli.report import report as report_
+from sim.cli.resume import resume
 from sim.cli.run import run
+from sim.cli.schema import schema
 from sim.cli.show import show
+from sim.cli.sweep import sweep
 from sim.cli.validate import validate
+from sim.cli.verify import repro, verify
 from sim.errors import UsageError, nearest, shown
 
 HELP = "Simulate how shocks spread through networks of banks, platforms and technology firms."
@@ -70,7 +81,25 @@ def _version(asked: bool) -> None:
 app = typer.Typer(
     name="sim", cls=Commands, help=HELP, epilog=EPILOG, rich_markup_mode=None, pretty_exceptions_enable=False
 )
-for name, command in (("run", run), ("validate", validate), ("list", list_), ("show", show)):
+COMMANDS: dict[str, Callable[..., int]] = {
+    "run": run,
+    "resume": resume,
+    "sweep": sweep,
+    "compare": compare,
+    "validate": validate,
+    "list": list_,
+    "describe": describe,
+    "new": new,
+    "schema": schema,
+    "show": show,
+    "verify": verify,
+    "repro": repro,
+    "plot": plot,
+    "report": report_,
+    "export": export,
+    "plan": plan,
+}
+for name, command in COMMANDS.items():
     # the help is the docstring's prose; what follows it is for readers of the code
     app.command(name, help=cleandoc(command.__doc__ or "").partition("\n\nParameters")[0])(command)
 

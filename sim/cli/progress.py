@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import sys
 import time
@@ -18,23 +20,29 @@ if TYPE_CHECKING:
 EVERY = 5.0
 
 
+WAYS = ("auto", "lines", "json", "none")
+"""How progress can be told; auto is a bar on a terminal, else lines."""
+
+
 @contextmanager
-def progress(quiet: bool) -> Iterator[Callable[[Progress], None] | bool]:
+def progress(how: str) -> Iterator[Callable[[Progress], None] | bool]:
     """Give what a run calls to tell how far it is.
 
     Parameters
     ----------
-    quiet : bool
-        Whether to show nothing.
+    how : str
+        One of `WAYS`.
 
     Yields
     ------
     callable or bool
         Takes a `Progress`; False when nothing is to be shown.
     """
-    if quiet or sys.stderr is None:
+    if how == "none" or sys.stderr is None:
         yield False
-    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+    elif how == "json":
+        yield Lines(said=as_json, every=1.0)
+    elif how == "auto" and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         with _bar() as tell:
             yield tell
     else:
@@ -48,18 +56,53 @@ class Lines:
     ----------
     clock : callable
         Seconds that never run backwards.
+    said : callable, optional
+        Makes a line of a `Progress`; by default `sentence`.
+    every : float
+        Seconds between two lines.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._last = clock()
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        said: Callable[[Progress], str] | None = None,
+        every: float = EVERY,
+    ) -> None:
+        self._clock, self._said, self._every = clock, said or sentence, every
+        # a line for a reader comes after a while; a program hears at once that the run began
+        self._last = clock() - (0.0 if said is None else every)
 
     def __call__(self, at: Progress) -> None:
-        """Write a line if the last one is long enough ago."""
+        """Write a line if the last one is long enough ago, or the run is done."""
         now = self._clock()
-        if now - self._last >= EVERY:
+        if now - self._last >= self._every or (self._said is not sentence and at.done == at.draws):
             self._last = now
-            note(sentence(at))
+            note(self._said(at))
+
+
+def as_json(at: Progress) -> str:
+    """Return one object that says how far a run is.
+
+    Parameters
+    ----------
+    at : Progress
+        What a run tells.
+
+    Returns
+    -------
+    str
+        JSON on one line; ``eta`` is null before the first draw is done.
+    """
+    left = None if math.isnan(at.eta) else round(at.eta, 3)
+    said: dict[str, object] = {
+        "event": "progress",
+        "done": at.done,
+        "draws": at.draws,
+        "failed": at.failed,
+        "cached": at.cached,
+    }
+    said |= {"seconds": round(at.seconds, 3), "rate": round(at.rate, 3)}
+    return json.dumps(said | {"eta": left})
 
 
 def sentence(at: Progress) -> str:

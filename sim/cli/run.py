@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 import shlex
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sim.cli.answer import show_notes, show_summary
-from sim.cli.errors import EXHAUSTED, ResourceError, StoppedError, note, warn
+from sim.cli.control import (
+    AllowUncertified,
+    Block,
+    Cluster,
+    Quiet,
+    Shown,
+    TimeLimit,
+    Workers,
+    check_room,
+    finish,
+    interruptible,
+    progress_asked,
+    seconds,
+)
+from sim.cli.errors import note
 from sim.cli.options import AllowPath, AsJson, Debug, whole
-from sim.cli.progress import progress
-from sim.cli.signals import Stop, stoppable
-from sim.errors import FailedDrawsError, InputError, SimError, StoreError, UsageError, shown
+from sim.cli.progress import progress as bar
+from sim.errors import InputError, UsageError, shown
 
 if TYPE_CHECKING:
     from sim.experiments.result import Result
@@ -26,14 +37,6 @@ if TYPE_CHECKING:
 
 DEMO = "eu48_sovereign"
 RESULTS = "results"
-ROOM = 2_000_000
-"""Bytes a result folder takes whatever the run: manifest, log, figures, rounding of blocks."""
-
-
-class UncertifiedDrawsError(SimError):
-    """Some draws stopped before their tolerance."""
-
-    exit_code = 4
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,14 @@ class Request:
         Result folder.
     settings : tuple of str
         ``KEY=VALUE`` each.
-    as_json, quiet, allow_path, allow_uncertified : bool
+    as_json, allow_path, allow_uncertified : bool
         Switches.
+    progress : str
+        ``auto``, ``lines``, ``json`` or ``none``.
+    cluster : str or None
+        Of a run that is not over threads.
+    time_limit : float or None
+        Seconds a block may take.
     """
 
     source: str
@@ -62,9 +71,11 @@ class Request:
     out: str | None
     settings: tuple[str, ...] = ()
     as_json: bool = False
-    quiet: bool = False
     allow_path: bool = False
     allow_uncertified: bool = False
+    progress: str = "auto"
+    cluster: str | None = None
+    time_limit: float | None = None
 
 
 def run(
@@ -74,18 +85,19 @@ def run(
     *,
     draws: Annotated[str | None, typer.Option(metavar="N", help="How many draws; by default the scenario's.")] = None,
     seed: Annotated[str | None, typer.Option(metavar="S", help="Seed; by default the scenario's, else drawn.")] = None,
-    workers: Annotated[str | None, typer.Option(metavar="W", help="Threads; by default one a core.")] = None,
-    block: Annotated[str | None, typer.Option(metavar="B", help="Draws computed together, 2 to 128.")] = None,
+    workers: Workers = None,
+    block: Block = None,
     out: Annotated[str | None, typer.Option(metavar="DIR", help="Result folder; by default results/NAME-KEY.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the scenario; repeatable.")
     ] = None,
+    cluster: Cluster = None,
+    time_limit: TimeLimit = None,
+    progress: Shown = None,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Only warnings and errors on stderr.")] = False,
+    quiet: Quiet = False,
     allow_path: AllowPath = False,
-    allow_uncertified: Annotated[
-        bool, typer.Option("--allow-uncertified", help="Take draws that stopped before their tolerance.")
-    ] = False,
+    allow_uncertified: AllowUncertified = False,
     _debug: Debug = False,
 ) -> int:
     """Run a scenario: progress on stderr, the summary on stdout, all else in the result folder.
@@ -98,6 +110,8 @@ def run(
         As typed.
     settings : list of str, optional
         ``KEY=VALUE`` each.
+    cluster, time_limit, progress : str, optional
+        As typed.
     as_json, quiet, allow_path, allow_uncertified, _debug : bool
         Switches.
 
@@ -116,9 +130,11 @@ def run(
             out=out,
             settings=tuple(settings or ()),
             as_json=as_json,
-            quiet=quiet,
             allow_path=allow_path,
             allow_uncertified=allow_uncertified,
+            progress=progress_asked(progress, quiet),
+            cluster=cluster,
+            time_limit=seconds("--time-limit", time_limit),
         )
     )
 
@@ -177,7 +193,7 @@ def execute(request: Request) -> int:
         If the scenario or its tables are wrong.
     FailedDrawsError
         If draws failed; the others are kept and shown.
-    UncertifiedDrawsError
+    CertificateError
         If draws are not certified and that was not allowed.
     StoreError, ResourceError
         If the result folder cannot be used, or the disk has no room.
@@ -190,75 +206,16 @@ def execute(request: Request) -> int:
     draws = scenario.monte_carlo.draws if request.draws is None else request.draws
     folder = Path(request.out) if request.out is not None else _folder(scenario, seed)
     check_room(folder, draws * scenario.horizon.steps * (len(scenario.metrics) + 2) * 8)
-    if not request.quiet:
+    if request.progress != "none":
         note(f"{scenario.title or scenario.name}: {draws:,} draws, seed {seed}, into {folder}")
     result = _played(request, scenario, draws, seed, folder)
-    figures = write_figures(result, folder)
-    show_summary(result, folder, as_json=request.as_json, figures=figures)
-    warn(tuple(result.warnings))
-    if not request.quiet:
-        note(f"figure: {figures[0]}")
-        show_notes(result, folder)
-    _refuse(result, draws, request.allow_uncertified)
-    return 0
-
-
-def check_room(folder: Path, size: int) -> None:
-    """Refuse a place that is no folder, or a disk that cannot hold the run; nothing is written.
-
-    Parameters
-    ----------
-    folder : Path
-        Result folder, there or not.
-    size : int
-        Bytes the draws take at most.
-
-    Raises
-    ------
-    StoreError
-        If something else has the folder's name.
-    ResourceError
-        If the disk has too little room.
-    """
-    try:
-        if folder.exists() and not folder.is_dir():
-            raise StoreError(f"{folder}: is not a folder; choose another place with --out")
-        place = next(each for each in (folder, *folder.absolute().parents) if each.exists())
-        disk = shutil.disk_usage(place)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-    if disk.total and disk.free < size + ROOM:  # a virtual file system counts no bytes
-        raise ResourceError(
-            f"{folder}: {disk.free:,} bytes free, the run needs about "
-            f"{(size + ROOM) / 1e6:,.1f} MB; nothing was started"
-        )
-
-
-def _unwritable(folder: Path, error: OSError) -> SimError:
-    """Return what to tell about a result folder that the system refuses."""
-    kind = ResourceError if error.errno in EXHAUSTED else StoreError
-    return kind(f"{folder}: cannot write the result: {error.strerror or error}")
-
-
-def write_figures(result: Result, folder: Path) -> list[Path]:
-    """Draw the standard figure into the result folder.
-
-    Parameters
-    ----------
-    result : Result
-        What came out.
-    folder : Path
-        Result folder.
-
-    Returns
-    -------
-    list of Path
-        The files written.
-    """
-    from sim.report.style import save
-
-    figure = result.plot()
-    return [save(figure, folder / name) for name in ("figure.png", "figure.svg")]
+    return finish(
+        result,
+        folder,
+        as_json=request.as_json,
+        quiet=request.progress == "none",
+        allow_uncertified=request.allow_uncertified,
+    )
 
 
 def _scenario(request: Request) -> Scenario:
@@ -289,70 +246,51 @@ def _folder(scenario: Scenario, seed: int) -> Path:
 def _played(request: Request, scenario: Scenario, draws: int, seed: int, folder: Path) -> Result:
     from sim.experiments.monte_carlo import run as monte_carlo
 
-    try:
-        with stoppable(), progress(request.quiet) as tell:
-            return monte_carlo(
-                scenario,
-                draws=draws,
-                seed=seed,
-                workers=request.workers,
-                block=request.block,
-                out=folder,
-                progress=tell,
-                allow_uncertified=True,  # the table is shown whatever the draws reached; `_refuse` has the last word
-            )
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-    except KeyboardInterrupt as stop:
-        code = stop.exit_code if isinstance(stop, Stop) else 130
-        raise StoppedError(
-            f"interrupted; finished parts are kept, to go on: {again(request, seed, folder)}", code
-        ) from stop
+    with interruptible(folder, again(request, folder)), bar(request.progress) as tell:
+        return monte_carlo(
+            scenario,
+            draws=draws,
+            seed=seed,
+            workers=request.workers,
+            block=request.block,
+            out=folder,
+            progress=tell,
+            allow_uncertified=True,  # the table is shown whatever the draws reached; `finish` has the last word
+            cluster=request.cluster,
+            time_limit=request.time_limit,
+        )
 
 
-def again(request: Request, seed: int, folder: Path) -> str:
+def again(request: Request, folder: Path) -> str:
     """Return the command that goes on with a run.
 
     Parameters
     ----------
     request : Request
         What was asked for.
-    seed : int
-        The seed used, drawn ones included.
     folder : Path
-        Result folder.
+        Result folder; it knows scenario, seed and draws.
 
     Returns
     -------
     str
         For a shell.
     """
-    words = ["sim", "run", "--seed", str(seed), "--out", str(folder)]
-    for option, value in (("--draws", request.draws), ("--workers", request.workers), ("--block", request.block)):
+    words = ["sim", "resume"]
+    given = (
+        ("--workers", request.workers),
+        ("--block", request.block),
+        ("--cluster", request.cluster),
+        ("--time-limit", request.time_limit),
+    )
+    for option, value in given:
         words += [option, str(value)] if value is not None else []
-    for setting in request.settings:
-        words += ["--set", setting]
-    words += [option for option, on in _switches(request) if on]
-    return shlex.join([*words, "--", request.source] if request.source.startswith("-") else [*words, request.source])
-
-
-def _switches(request: Request) -> tuple[tuple[str, bool], ...]:
-    return (
+    switches = (
         ("--json", request.as_json),
-        ("--quiet", request.quiet),
+        ("--quiet", request.progress == "none"),
         ("--allow-path", request.allow_path),
         ("--allow-uncertified", request.allow_uncertified),
     )
-
-
-def _refuse(result: Result, draws: int, allow_uncertified: bool) -> None:
-    """End with the code for failed or uncertified draws, where there are any."""
-    bad = result.failed_draws
-    lost = bad[bad["status"] == "failed"]
-    if len(lost):
-        raise FailedDrawsError(len(lost), draws, int(lost["draw"].iloc[0]), str(lost["reason"].iloc[0]))
-    if len(bad) and not allow_uncertified:
-        first = f"draw {int(bad['draw'].iloc[0])}: {bad['reason'].iloc[0]}"
-        raise UncertifiedDrawsError(
-            f"{len(bad)} of {draws} draws are not certified; first: {first}; --allow-uncertified takes them"
-        )
+    words += [option for option, on in switches if on]
+    place = str(folder)
+    return shlex.join([*words, "--", place] if place.startswith("-") else [*words, place])

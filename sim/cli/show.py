@@ -41,7 +41,7 @@ def show(
     """
     if folder is None:
         raise UsageError("show needs a result folder")
-    from sim.experiments.result import open_result
+    from sim.experiments.opening import open_result
 
     result = open_result(Path(folder))
     show_summary(result, Path(folder), as_json=as_json)

@@ -244,7 +244,7 @@ def _falling(books: Books, tol: float, max_rounds: int) -> tuple[Float, Int, int
         respond = partial(books.pays, now)
         found = certain(books.network, respond, x, tol=tol, max_rounds=patience)
         rounds += int(found.rounds[0])
-        x = np.minimum(x, respond(books.inside(found.x)))
+        x = respond(books.inside(found.x))
         # Where recoveries jump, a net worth within the error of the iteration decides nothing.
         error = tol if books.costly else 0.0
         near = books.failing(books.inside(np.maximum(x - error, 0.0))) & ~books.failing(books.inside(x))
@@ -261,7 +261,7 @@ def _rising(books: Books, tol: float, max_rounds: int) -> tuple[Float, Int, int,
     n = books.assets.shape[0]
     patience = min(max_rounds, max(PATIENCE, max_rounds if n > EXACT_WHEN_SLOW else PATIENCE))
     found = certain(books.network, respond, full(0.0, n, 2), tol=tol, max_rounds=patience, rising=True)
-    x = np.maximum(found.x, respond(books.inside(found.x)))
+    x = respond(books.inside(found.x))
     inside = books.inside(x)
     wave = books.failing(inside)[:, 0].astype(np.int64)
     error = tol if books.costly else 0.0

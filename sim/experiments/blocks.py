@@ -1,27 +1,60 @@
-"""Blocks of draws: cut, played over threads, replayed draw by draw where one of them fails."""
+"""Blocks of draws: cut, played, replayed draw by draw where one of them fails."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from sim.arrays import Float, Int
-from sim.errors import NotFiniteError, PluginError
+from sim.errors import NotFiniteError, PluginError, SimError
 from sim.experiments.part import FAILED, OK, PART, Part, join
 
 LONGEST_REASON = 300
 
 
+class OutOfMemoryError(SimError):
+    """Memory ran out in a single draw; what was finished before is kept."""
+
+    exit_code = 5
+
+
+@dataclass(frozen=True)
+class How:
+    """How a run is worked off; no bit of the answer depends on it.
+
+    Parameters
+    ----------
+    workers : int
+        Threads, or processes of a cluster started here.
+    width : int or None
+        Draws played together; None has it timed.
+    time_limit : float or None
+        Seconds a block may take; None lets it follow from those before it.
+    cluster : str or None
+        ``local:N``, the address of a scheduler, or its file; None is threads of this process.
+    without : frozenset of int
+        Draws that are not played but kept as failed.
+    """
+
+    workers: int
+    width: int | None = None
+    time_limit: float | None = None
+    cluster: str | None = None
+    without: frozenset[int] = frozenset()
+
+
 class Played(Protocol):
     """What a player returns for a block; the block of `sim.simulation` is one."""
+
+    @property
+    def draws(self) -> Int:
+        """Which draws: ``int64[n_draws]``."""
 
     @property
     def metrics(self) -> Mapping[str, Float]:
@@ -87,12 +120,31 @@ class Task:
         """
         try:
             return self._played(first, draws)
+        except MemoryError as error:  # says something about this machine, nothing about the draw
+            if draws == 1:
+                raise OutOfMemoryError(
+                    f"draw {first}: memory ran out; try --workers 1, or a machine with more of it"
+                ) from error
         except Exception as error:  # noqa: BLE001 - whatever a plug-in raises belongs to its draw, not to the run
             if draws == 1:
-                return self._failed(first, reason_of(error))
+                return self.failed(first, reason_of(error))
         return join([self.part(first + k, 1) for k in range(draws)])
 
-    def _failed(self, first: int, reason: str) -> Part:
+    def failed(self, first: int, reason: str) -> Part:
+        """Return one draw as a row that says why it failed.
+
+        Parameters
+        ----------
+        first : int
+            The draw.
+        reason : str
+            One line.
+
+        Returns
+        -------
+        Part
+            Of one draw.
+        """
         return Part(first, {name: np.empty((1, 0)) for name in self.metrics}, (FAILED,), (reason,))
 
     def _played(self, first: int, draws: int) -> Part:
@@ -179,55 +231,34 @@ def cores() -> int:
     return max(1, os.cpu_count() or 1)
 
 
-def blocks(have: Mapping[int, int], draws: int, width: int) -> Iterator[tuple[int, int]]:
+def blocks(have: Mapping[int, int], draws: int, width: int | Callable[[], int]) -> Iterator[tuple[int, int]]:
     """Cut the draws that are missing into blocks that never cross the bounds of a part.
 
     Parameters
     ----------
     have : mapping of int to int
-        First draw of a part -> how many of its draws are there.
+        First draw of a stretch that is there -> how many draws it has; within one part.
     draws : int
         Draws of the run.
-    width : int
-        Most draws in a block.
+    width : int or callable
+        Most draws in a block; a callable is asked for every block.
 
     Yields
     ------
     tuple of int
         First draw and number of draws.
     """
+    held = sorted(have.items())
+    at = 0
     for start in range(0, draws, PART):
-        stop = min(start + PART, draws)
-        for first in range(start + have.get(start, 0), stop, width):
-            yield first, min(width, stop - first)
-
-
-def play_all(task: Task, wanted: Iterator[tuple[int, int]], workers: int) -> Generator[Part]:
-    """Play blocks over threads and yield them as they come.
-
-    Parameters
-    ----------
-    task : Task
-        What they share.
-    wanted : iterator of tuple of int
-        First draw and number of draws.
-    workers : int
-        Threads.
-
-    Yields
-    ------
-    Part
-        One block, in any order. Leaving early ends the threads after the blocks they are at.
-    """
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="draws")
-    running: set[Future[Part]] = set()
-    try:
-        # two blocks a thread: none waits for work, and little is lost when the run is stopped
-        while running := running | {
-            pool.submit(task.part, *each) for each in islice(wanted, 2 * workers - len(running))
-        }:
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        stop, first = min(start + PART, draws), start
+        while first < stop:
+            while at < len(held) and held[at][0] + held[at][1] <= first:
+                at += 1
+            until = min(stop, held[at][0]) if at < len(held) else stop
+            if until <= first:
+                first = held[at][0] + held[at][1]
+                continue
+            wide = min(width() if callable(width) else width, until - first)
+            yield first, wide
+            first += wide

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from sim.errors import StoreError
-from sim.experiments.blocks import Task, blocks, play_all
+from sim.errors import SimError, StoreError, UsageError
+from sim.experiments.blocks import How, Played, Task, blocks, clean
 from sim.experiments.disk import only_writer
-from sim.experiments.part import FAILED, PART, UNCERTIFIED, Part, answer, columns, digest, join
+from sim.experiments.part import FAILED, UNCERTIFIED, answer, columns, digest, join
+from sim.experiments.plan import check_memory, widest
 from sim.experiments.provenance import Manifest, engine, key_of, told, versions
+from sim.experiments.reopen import frozen, write_inputs
 from sim.experiments.result import Result
+from sim.experiments.shelf import Shelf, Stretch
 from sim.experiments.store import Store, read_parts
+from sim.experiments.threads import UnfinishedError, named, play_threads
+from sim.experiments.width import Width, cells_of
 
 
 @dataclass(frozen=True)
@@ -46,14 +53,37 @@ class Progress:
     eta: float
 
 
+class LostDrawsError(SimError):
+    """Draws that ended or held up the process that played them; all others that were finished are kept.
+
+    Parameters
+    ----------
+    orders : list of tuple of int
+        First draw and number of draws each.
+    reason : str
+        What they did.
+    folder : Path or None
+        Result folder.
+    """
+
+    exit_code = 5
+
+    def __init__(self, orders: list[tuple[int, int]], reason: str, folder: Path | None) -> None:
+        self.orders, self.reason = orders, reason
+        said = f"{named(orders)}: {reason}"
+        if folder is not None:
+            place, first = shlex.quote(str(folder)), orders[0][0]
+            said += f"; the others that were finished are kept; to look at one: sim repro {place} --draw {first}"
+            if all(n == 1 for _, n in orders):
+                without = ",".join(str(first) for first, _ in orders)
+                said += f"; to go on without: sim resume {place} --without {without}"
+            else:
+                said += f"; to go on, these draws last and one by one: sim resume {place}"
+        super().__init__(said)
+
+
 def gather(
-    task: Task,
-    draws: int,
-    *,
-    workers: int,
-    width: int,
-    folder: Path | None,
-    progress: bool | Callable[[Progress], None],
+    task: Task, draws: int, how: How, *, folder: Path | None, progress: bool | Callable[[Progress], None]
 ) -> Result:
     """Play all draws of a task and keep them.
 
@@ -63,8 +93,8 @@ def gather(
         Scenario, system, seed, player.
     draws : int
         How many.
-    workers, width : int
-        Threads; draws in a block.
+    how : How
+        Workers, width, limits.
     folder : Path or None
         Result folder, or memory.
     progress : bool or callable
@@ -79,79 +109,32 @@ def gather(
     ------
     StoreError
         If the result folder holds another run or cannot be written.
+    LostDrawsError
+        If draws could not be finished and are no rows either.
     """
-    manifest = _manifest(task, draws)
+    manifest, text = _manifest(task, draws), frozen(task.scenario, draws, task.seed)
+    agents = task.scenario.record == "agents"
+    check_memory(task, draws, how, folder)
     with ExitStack() as held:
-        kept: _Memory | _Folder = _Memory()
+        store = None
         if folder is not None:
             held.enter_context(only_writer(folder))
             store = Store.prepare(folder, manifest["run_key"])
-            kept = _Folder(store, task.scenario.record == "agents")
-            store.write_scenario(task.scenario.canonical())
+            store.write_scenario(text)
+            write_inputs(store, task.scenario)
             store.write_manifest(manifest)
+        shelf = Shelf(draws, store, agents=agents)
         tell = held.enter_context(_teller(progress))
-        try:
-            found = _play(task, draws, (workers, width), kept, tell)
-        except KeyboardInterrupt:
-            kept.log("interrupted; run into the folder again to go on")
-            raise
-        manifest |= {"complete": True, **found.facts()}
-        if isinstance(kept, _Folder):
-            kept.store.write_manifest(manifest)
-            kept.log(f"done: answer {manifest['answer_sha256']}, {manifest['failed']} failed")
-            opened, agents = kept.store, kept.agents
-            return Result(
-                manifest, lambda: join(read_parts(opened, draws, agents=agents)), task.scenario.canonical(), folder
-            )
-    whole = join(kept.parts)
-    return Result(manifest, lambda: whole, task.scenario.canonical())
-
-
-@dataclass
-class _Memory:
-    """Keeps parts in memory."""
-
-    parts: list[Part] = field(default_factory=list)
-
-    def find(self, _first: int) -> Part | None:
-        """Nothing is there before a run."""
-        return None
-
-    def add(self, part: Part) -> str:
-        """Keep a part; they come in any order and are joined in theirs."""
-        self.parts = sorted([*self.parts, part], key=lambda each: each.first)
-        return digest(columns(part))
-
-    def log(self, line: str) -> None:
-        """Memory has no log."""
-
-
-@dataclass
-class _Folder:
-    """Keeps parts in a result folder."""
-
-    store: Store
-    agents: bool
-
-    def find(self, first: int) -> Part | None:
-        """The part that is there already, unless it is damaged; that one is played again."""
-        if not self.store.path_of("draws", first).is_file():
-            return None
-        try:
-            return self.store.read(first, agents=self.agents)
-        except StoreError as error:
-            self.log(f"played again: {str(error).partition(': ')[2]}")
-            return None
-
-    def add(self, part: Part) -> str:
-        """Commit a part."""
-        found = self.store.write(part)
-        self.log(f"draws {part.first} to {part.first + part.draws - 1} written")
-        return found
-
-    def log(self, line: str) -> None:
-        """Add a line to the log."""
-        self.store.log(line)
+        found = _played(task, how, shelf, tell, folder)
+        manifest |= {"complete": True, **found.facts(shelf.digests)}
+        if store is not None:
+            shelf.suspect([])
+            store.write_manifest(manifest)
+            shelf.log(f"done: answer {manifest['answer_sha256']}, {manifest['failed']} failed")
+            opened = store
+            return Result(manifest, lambda: join(read_parts(opened, draws, agents=agents)), text, folder)
+    whole = join(shelf.parts)
+    return Result(manifest, lambda: whole, text)
 
 
 @dataclass
@@ -159,19 +142,18 @@ class _Tally:
     """What is known of a run while it goes on."""
 
     draws: int
-    digests: dict[int, str] = field(default_factory=dict)
     done: int = 0
     cached: int = 0
     failed: int = 0
     uncertified: int = 0
     began: float = field(default_factory=time.monotonic)
 
-    def count(self, part: Part, *, cached: bool = False) -> None:
+    def count(self, stretch: Stretch, *, cached: bool = False) -> None:
         """Count draws that are finished."""
-        self.done += part.draws
-        self.cached += part.draws * cached
-        self.failed += part.count(FAILED)
-        self.uncertified += part.count(UNCERTIFIED)
+        self.done += stretch.draws
+        self.cached += stretch.draws * cached
+        self.failed += stretch.failed
+        self.uncertified += stretch.uncertified
 
     def progress(self) -> Progress:
         """How far the run is."""
@@ -180,42 +162,106 @@ class _Tally:
         left = (self.draws - self.done) / rate if rate > 0.0 else (0.0 if self.done == self.draws else float("nan"))
         return Progress(self.done, self.draws, self.failed, self.cached, seconds, rate, left)
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self, digests: dict[int, str]) -> dict[str, Any]:
         """What the manifest says in the end."""
-        found = answer(self.digests[first] for first in sorted(self.digests))
+        found = answer(digests[first] for first in sorted(digests))
         return {"answer_sha256": found, "failed": self.failed, "uncertified": self.uncertified}
 
 
-def _play(
-    task: Task, draws: int, how: tuple[int, int], kept: _Memory | _Folder, tell: Callable[[Progress], None]
-) -> _Tally:
-    """Play what is missing; keep each part when all its draws are there, whatever block brought the last one."""
-    workers, width = how
-    tally, pieces = _Tally(draws), dict[int, list[Part]]()
-    for first in range(0, draws, PART):
-        wanted, found = min(PART, draws - first), kept.find(first)
-        if found is None:
-            continue
-        tally.count(found.head(wanted), cached=True)
-        if found.draws >= wanted:
-            tally.digests[first] = digest(columns(found.head(wanted)))
-            pieces[first] = []
-        else:
-            pieces[first] = [found]
-    have = {first: PART if first in tally.digests else sum(p.draws for p in held) for first, held in pieces.items()}
-    kept.log(f"{draws} draws, {tally.cached} of them there already, {workers} workers, blocks of {width}")
+def _played(task: Task, how: How, shelf: Shelf, tell: Callable[[Progress], None], folder: Path | None) -> _Tally:
+    """Play what is missing; whatever ends the run, the draws that were finished are kept."""
+    try:
+        return _play(task, how, shelf, tell)
+    except UnfinishedError as error:
+        shelf.flush()
+        shelf.suspect(error.orders)
+        shelf.log(str(error))
+        raise LostDrawsError(error.orders, error.reason, folder) from error
+    except KeyboardInterrupt:
+        shelf.flush()
+        shelf.log('interrupted; "resume" goes on')
+        raise
+    except StoreError:  # the folder takes nothing more
+        raise
+    except Exception:
+        shelf.flush()
+        raise
+
+
+def _play(task: Task, how: How, shelf: Shelf, tell: Callable[[Progress], None]) -> _Tally:
+    """Play what is missing."""
+    tally = _Tally(shelf.draws)
+    for stretch in shelf.find():
+        tally.count(stretch, cached=True)
+    left_out = {k: 1 for k in how.without if k < shelf.draws}
+    suspects = {k: 1 for k in shelf.suspects() if k not in left_out}
+    width = Width(
+        how.width,
+        cells=cells_of(task.system),
+        widest=widest(task, how),
+        left=shelf.draws - tally.done,
+        workers=how.workers,
+    )
+    shelf.log(
+        f"{shelf.draws} draws, {tally.cached} of them there already, {how.workers} workers, "
+        f"blocks of {how.width or 'a width that is timed'}"
+    )
+    for k in left_out:
+        stretch = Stretch.of(task.failed(k, "left out of the run"))
+        if shelf.take(stretch):
+            tally.count(stretch)
     tell(tally.progress())
-    with closing(play_all(task, blocks(have, draws, width), workers)) as played:
-        for part in played:
-            first = part.first - part.first % PART
-            held = pieces.setdefault(first, [])
-            held.append(part)
-            tally.count(part)
-            if sum(piece.draws for piece in held) == min(PART, draws - first):
-                tally.digests[first] = kept.add(join(sorted(held, key=lambda piece: piece.first)))
-                del pieces[first]
+    there = shelf.have()
+    if tally.done == shelf.draws:
+        return tally
+    singles = [k for k in suspects if not any(first <= k < first + n for first, n in there.items())]
+    with closing(_players(task, how, shelf, (there | left_out | dict.fromkeys(singles, 1), singles), width)) as played:
+        for stretch in played:
+            taken = shelf.take(stretch)
+            if taken is not None:
+                tally.count(taken)
+                shelf.flush(now=False)
             tell(tally.progress())
     return tally
+
+
+def _players(
+    task: Task, how: How, shelf: Shelf, wanted: tuple[dict[int, int], list[int]], width: Width
+) -> Generator[Stretch]:
+    """Play over threads of this process or over a cluster: first what nothing is known of, then the suspects."""
+    there, singles = wanted
+    if how.cluster is not None:
+        if shelf.store is None:
+            raise UsageError("a cluster's workers keep their draws in a result folder; give one (out)")
+        from sim.experiments.cluster import play_cluster
+
+        yield from play_cluster(task, how, shelf, wanted)
+        return
+    orders = chain(blocks(there, shelf.draws, width), ((k, 1) for k in singles))
+    with closing(play_threads(task, orders, how.workers, width=width, time_limit=how.time_limit)) as played:
+        for part in played:
+            yield Stretch.of(part)
+
+
+def single(task: Task, block: Played) -> Result:
+    """Return one draw that was played already as a result in memory.
+
+    Parameters
+    ----------
+    task : Task
+        Scenario, system, seed, and who played.
+    block : Played
+        The draw.
+
+    Returns
+    -------
+    Result
+        Of that draw alone.
+    """
+    part = replace(task, play=lambda *_: block).part(int(block.draws[0]), 1)
+    manifest = _manifest(task, 1) | {"complete": True, "answer_sha256": answer([digest(columns(part))])}
+    manifest |= {"failed": part.count(FAILED), "uncertified": part.count(UNCERTIFIED)}
+    return Result(manifest, lambda: part, frozen(task.scenario, 1, task.seed))
 
 
 def _manifest(task: Task, draws: int) -> Manifest:
@@ -229,13 +275,14 @@ def _manifest(task: Task, draws: int) -> Manifest:
         unit, meaning = describe(name)
         metrics.append({"name": name, "unit": currency or unit if unit == "currency" else unit, "description": meaning})
     return {
-        "run_key": key_of(scenario.digest, task.seed, scenario.record),
+        "run_key": key_of(scenario.digest, task.seed, scenario.record, player=_named(task.play)),
         "name": scenario.name,
         "title": scenario.title or scenario.name,
         "mode": scenario.mode,
         "record": scenario.record,
         "scenario_sha256": scenario.digest,
         "engine": engine(),
+        "player": _named(task.play),
         "seed": task.seed,
         "draws": draws,
         "complete": False,
@@ -247,6 +294,15 @@ def _manifest(task: Task, draws: int) -> Manifest:
         "imputed": _plain(system.imputed),
         "warnings": told([*scenario.warnings, *system.warnings]),
     }
+
+
+def _named(play: Any) -> str | None:
+    """Who plays, if not the rules of this package."""
+    owner = getattr(play, "__self__", None)
+    play = owner if isinstance(owner, type) else play
+    if getattr(play, "__module__", "") in ("sim.simulation", "sim.model"):
+        return None
+    return clean(f"{getattr(play, '__module__', '')}.{getattr(play, '__qualname__', type(play).__qualname__)}")
 
 
 def _plain(cells: Sequence[Any]) -> list[dict[str, Any]]:

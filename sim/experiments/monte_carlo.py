@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sim.errors import ConvergenceError, FailedDrawsError, SimError, StoreError, UsageError
-from sim.experiments.blocks import Player, Task, cores
+from sim.experiments.blocks import How, Player, Task, cores
 from sim.experiments.gather import Progress, gather
 from sim.experiments.part import FAILED, UNCERTIFIED
+from sim.experiments.provenance import key_of
 from sim.experiments.result import Result
-from sim.experiments.store import read_manifest, run_key
+from sim.experiments.store import read_manifest
 
 if TYPE_CHECKING:
     from sim.scenario.schema import Scenario
 
-__all__ = ["Progress", "UncertifiedDrawsError", "run"]
-
-BLOCK = 32
-"""Draws played together: four cache lines of each column."""
+__all__ = ["Progress", "UncertifiedDrawsError", "resume", "run"]
 
 WIDEST = 128
 MOST_DRAWS = 2**40 - 1
@@ -52,6 +50,10 @@ def run(
     record: str | None = None,
     allow_uncertified: bool = False,
     player: Player | None = None,
+    cluster: str | None = None,
+    time_limit: float | None = None,
+    without: Iterable[int] = (),
+    model: Model | None = None,
 ) -> Result:
     """Play a scenario many times.
 
@@ -70,7 +72,7 @@ def run(
     workers : int, optional
         Threads; by default one a core, at most four a core.
     block : int, optional
-        Draws played together, 1 to 128; 32.
+        Draws played together, 1 to 128; by default the fastest width that the first blocks show.
     out : str or Path, optional
         Result folder. Draws of the same run that it holds are taken from there, missing ones are added. Without it the
         result is kept in memory.
@@ -81,8 +83,18 @@ def run(
     allow_uncertified : bool
         Whether to return draws whose solvers stopped before their tolerance.
     player : callable, optional
-        Plays one block instead of `sim.simulation.play`, with the same arguments. Its own code is not part of the run
-        key: give it its own result folder.
+        Plays one block instead of `sim.simulation.play`, with the same arguments. Its name is part of the run key, its
+        code is not: give a changed one its own result folder.
+    cluster : str, optional
+        ``"local:4"`` for four processes here, the address of a Dask scheduler or the path of its file; needs `out`, on
+        a disk that all workers see, and the package's extra ``cluster``. By default threads of this process.
+    time_limit : float, optional
+        Seconds a block of draws may take. By default ten minutes, or 20 times the longest block before it if that is
+        more; the first blocks have an hour.
+    without : iterable of int
+        Draws that are not played but kept as failed, because they end the process that plays them or never end.
+    model : type, optional
+        A subclass of `sim.ContagionModel` whose agents decide for themselves; a draw is one model.
 
     Returns
     -------
@@ -97,6 +109,10 @@ def run(
         If the scenario or its tables are wrong.
     FailedDrawsError
         If every draw failed.
+    LostDrawsError
+        If draws ended their process or never ended; the others are kept in the folder.
+    TooLargeError
+        If the run needs more memory than there is; nothing was started.
     ConvergenceError
         If draws are not certified and that was not allowed; its `state` is the result.
     StoreError
@@ -117,12 +133,87 @@ def run(
         chosen = chosen.override({"record": record})
     draws = _whole("draws", chosen.monte_carlo.draws if draws is None else draws, 1, MOST_DRAWS)
     workers = _whole("workers", cores() if workers is None else workers, 1, MOST_WORKERS_A_CORE * cores())
-    width = _whole("block", BLOCK if block is None else block, 1, WIDEST)
+    width = None if block is None else _whole("block", block, 1, WIDEST)
+    if time_limit is not None and not 0.0 < time_limit < float("inf"):
+        raise UsageError(f"time_limit must be a number of seconds above 0, got {time_limit!r}")
+    if model is not None:
+        if player is not None:
+            raise UsageError("model and player both say who plays; give one")
+        player = model.play
+    how = How(workers, width, time_limit, cluster, frozenset(_whole("without", k, 0, MOST_DRAWS) for k in without))
     folder = None if out is None else Path(out)
     seed = _seed(chosen, seed, folder)
     task = Task(chosen, build(chosen, seed=seed), seed, _player() if player is None else player, tuple(chosen.metrics))
-    result = gather(task, draws, workers=workers, width=width, folder=folder, progress=progress)
-    return _accepted(result, allow_uncertified)
+    return accepted(gather(task, draws, how, folder=folder, progress=progress), allow_uncertified)
+
+
+def resume(
+    folder: str | Path,
+    *,
+    workers: int | None = None,
+    block: int | None = None,
+    progress: bool | Callable[[Progress], None] = False,
+    allow_uncertified: bool = False,
+    cluster: str | None = None,
+    time_limit: float | None = None,
+    without: Iterable[int] = (),
+    inputs: str | Path | None = None,
+    allow_path: bool = False,
+    player: Player | None = None,
+) -> Result:
+    """Finish an interrupted run from its folder alone; the answer is that of a run that was never interrupted.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Result folder. What is missing or damaged in it is played, a damaged manifest is made again from the parts.
+    workers, block, progress, allow_uncertified, cluster, time_limit, without : optional
+        As in `run`.
+    inputs : str or Path, optional
+        Folder of the scenario's tables, if it is not where it was.
+    allow_path : bool
+        Whether tables may lie outside that folder.
+    player : callable, optional
+        Who plays the run, if not the rules of this package.
+
+    Returns
+    -------
+    Result
+        All draws.
+
+    Raises
+    ------
+    StoreError
+        If there is no run, or another engine made it.
+    InputError
+        If a table is missing or was changed since the run began.
+    """
+    from sim.experiments.reopen import refuse_player, reopen
+
+    kept = reopen(Path(folder), inputs=None if inputs is None else Path(inputs), allow_path=allow_path)
+    refuse_player(kept, player)
+    return run(
+        kept.scenario,
+        draws=kept.draws,
+        seed=kept.seed,
+        workers=workers,
+        block=block,
+        out=folder,
+        progress=progress,
+        allow_uncertified=allow_uncertified,
+        cluster=cluster,
+        time_limit=time_limit,
+        without=without,
+        player=player,
+    )
+
+
+class Model(Protocol):
+    """A class that plays draws with agents of its own, such as a subclass of `sim.ContagionModel`."""
+
+    @property
+    def play(self) -> Player:
+        """Play one block of draws."""
 
 
 def _player() -> Player:
@@ -154,13 +245,33 @@ def _seed(scenario: Scenario, given: int | None, folder: Path | None) -> int:
             held = read_manifest(folder)
         except StoreError:  # nothing to go on with; what is wrong with the folder is told when it is prepared
             return secrets.randbits(63)
-        if run_key(scenario, held["seed"]) == held["run_key"]:
+        if key_of(scenario.digest, held["seed"], scenario.record, player=held.get("player")) == held["run_key"]:
             return int(held["seed"])
     return secrets.randbits(63)
 
 
-def _accepted(result: Result, allow_uncertified: bool) -> Result:
-    """The result, unless there is nothing in it or something in it was not allowed."""
+def accepted(result: Result, allow_uncertified: bool) -> Result:
+    """Return a result, unless there is nothing in it or something in it was not allowed.
+
+    Parameters
+    ----------
+    result : Result
+        All draws.
+    allow_uncertified : bool
+        Whether draws whose solvers stopped before their tolerance are taken.
+
+    Returns
+    -------
+    Result
+        The same.
+
+    Raises
+    ------
+    FailedDrawsError
+        If every draw failed.
+    UncertifiedDrawsError
+        If draws are not certified and that was not allowed.
+    """
     failed, uncertified = result.manifest["failed"], result.manifest["uncertified"]
     if failed == result.draws or (uncertified and not allow_uncertified):
         bad = result.failed_draws

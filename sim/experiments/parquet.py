@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from sim.experiments.part import Columns
 
 MOST_ROWS = 2**31
 """Rows a file may claim; a damaged header must not be believed."""
+
+TOLD = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.EROFS, errno.EACCES, errno.ENOENT)
+"""What a system may refuse a file for; the database passes it on as text."""
 
 TEXT = ("status", "agent")
 MAY_BE_NULL = ("reason",)
@@ -88,10 +92,70 @@ def write_table(path: Path, table: Columns, about: Mapping[str, str]) -> None:
             f"(format parquet, kv_metadata {{{words}}})"
         )
     except duckdb.Error as error:
-        number = errno.ENOSPC if "No space left" in str(error) else errno.EIO
-        raise OSError(number, str(error).splitlines()[0]) from error
+        raise _refusal(error) from error
     finally:
         connection.close()
+
+
+ACTIVE = "^[=+\\-@\\t\\r]"
+"""Text that a spreadsheet would run."""
+
+
+def copy_tables(
+    files: Sequence[Path], path: Path, *, to: str, draws: int, metrics: Sequence[str] | None = None
+) -> None:
+    """Write many files as one, without holding them in memory.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        Parquet files that `write_table` wrote, in draw order.
+    path : Path
+        Overwritten.
+    to : str
+        ``"csv"`` or ``"parquet"``.
+    draws : int
+        Draws from here on are left out.
+    metrics : sequence of str, optional
+        Columns of numbers between ``draw, step`` and ``status, reason``; None takes all columns of agents.
+
+    Raises
+    ------
+    OSError
+        If the system refuses.
+    """
+    import duckdb
+
+    text = _safe if to == "csv" else _name
+    if metrics is None:
+        said = f"* replace ({_safe('agent')})" if to == "csv" else "*"
+    else:
+        said = ", ".join([*map(_name, ("draw", "step", *metrics)), text("status"), text("reason")])
+    form = "format csv, header" if to == "csv" else "format parquet"
+    connection = _connection()
+    try:
+        connection.execute(
+            f"copy (select {said} from read_parquet(?, hive_partitioning = false) where draw < ?) "  # noqa: S608
+            f"to {_literal(str(path.absolute()))} ({form})",
+            [[_only(each) for each in files], draws],
+        )
+    except duckdb.Error as error:
+        raise _refusal(error) from error
+    finally:
+        connection.close()
+
+
+def _safe(name: str) -> str:
+    """A column of text that no spreadsheet runs."""
+    column, quote = _name(name), _literal("'")
+    return f"case when regexp_matches({column}, '{ACTIVE}') then {quote} || {column} else {column} end as {column}"
+
+
+def _refusal(error: Exception) -> OSError:
+    """What the system said, as the database passed it on."""
+    said = str(error)
+    number = next((number for number in TOLD if os.strerror(number) in said), errno.EIO)
+    return OSError(number, os.strerror(number) if number != errno.EIO else said.splitlines()[0])
 
 
 def read_about(path: Path) -> dict[str, str]:

@@ -89,11 +89,25 @@ class Part:
         Part
             A view.
         """
-        if draws >= self.draws:
-            return self
-        metrics = {name: values[:draws] for name, values in self.metrics.items()}
-        final = {name: values[:draws] for name, values in self.final.items()}
-        return Part(self.first, metrics, self.status[:draws], self.reason[:draws], final, self.agents)
+        return self if draws >= self.draws else self.cut(0, draws)
+
+    def cut(self, start: int, stop: int) -> Part:
+        """Return some of the draws.
+
+        Parameters
+        ----------
+        start, stop : int
+            Places in this part, the last one not included.
+
+        Returns
+        -------
+        Part
+            A view.
+        """
+        metrics = {name: values[start:stop] for name, values in self.metrics.items()}
+        final = {name: values[start:stop] for name, values in self.final.items()}
+        which = slice(start, stop)
+        return Part(self.first + start, metrics, self.status[which], self.reason[which], final, self.agents)
 
 
 def join(parts: Iterable[Part]) -> Part:

@@ -17,6 +17,7 @@ from sim.errors import Problem, StoreError
 FORMAT = 1
 """Of the result folder; a reader refuses newer ones."""
 
+MANIFEST = "manifest.json"
 DISTRIBUTION = "contagion-sim"
 
 NOT_IN_NUMBERS = frozenset({"__main__.py", "cli", "report", "experiments", "dashboard", "analysis"})
@@ -42,6 +43,9 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "warnings": list,
 }
 """What a manifest holds besides its format and its own digest."""
+
+OPTIONAL: dict[str, type | tuple[type, ...]] = {"player": (str, type(None))}
+"""What it may hold besides."""
 
 Manifest = dict[str, Any]
 
@@ -120,7 +124,7 @@ def run_key(scenario: Keyed, seed: int, record: str | None = None) -> str:
     return key_of(scenario.digest, seed, record or scenario.record)
 
 
-def key_of(scenario_sha256: str, seed: int, record: str, made_by: str | None = None) -> str:
+def key_of(scenario_sha256: str, seed: int, record: str, made_by: str | None = None, player: str | None = None) -> str:
     """Return the run key of its parts.
 
     Parameters
@@ -133,6 +137,8 @@ def key_of(scenario_sha256: str, seed: int, record: str, made_by: str | None = N
         What is kept.
     made_by : str, optional
         Engine; by default this one.
+    player : str, optional
+        Who plays, if not the rules of this package.
 
     Returns
     -------
@@ -140,6 +146,7 @@ def key_of(scenario_sha256: str, seed: int, record: str, made_by: str | None = N
         SHA-256, 64 hexadecimal digits.
     """
     said = {"engine": made_by or engine(), "record": record, "scenario": scenario_sha256, "seed": seed}
+    said |= {"player": player} if player else {}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
@@ -221,6 +228,39 @@ def parsed(text: str, where: str) -> Manifest:
     for name, kind in FIELDS.items():
         if not isinstance(said.get(name), kind):
             raise StoreError(f"{where}: {name} is missing or of the wrong type")
+    for name, kind in OPTIONAL.items():
+        if name in said and not isinstance(said[name], kind):
+            raise StoreError(f"{where}: {name} is of the wrong type")
     if stated != _digest(said):
         raise StoreError(f"{where}: digest differs; the file was changed or damaged")
     return said
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest of a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Result folder.
+
+    Returns
+    -------
+    dict
+        Checked.
+
+    Raises
+    ------
+    StoreError
+        If there is none, or it is damaged or newer than this program.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise StoreError(f"{folder}: no run found (no {MANIFEST})")
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise StoreError(f"{path}: not valid JSON") from error
+    except OSError as error:
+        raise StoreError(f"{path}: cannot read: {error.strerror}") from error
+    return parsed(text, str(path))

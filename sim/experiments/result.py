@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-import html
+import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,12 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sim.arrays import Float, Int
-from sim.errors import Problem, StoreError
+from sim.arrays import Float
+from sim.errors import Problem
 from sim.experiments.disk import only_writer
-from sim.experiments.part import FAILED, OK, PART, Part, columns, draw_numbers, join
-from sim.experiments.statistics import COLUMNS, notes, summarise
-from sim.experiments.store import SCENARIO, Store, answer_of, read_manifest, read_parts
+from sim.experiments.labelled import dataset
+from sim.experiments.part import FAILED, OK, PART, UNCERTIFIED, Part, columns, final_columns, join
+from sim.experiments.sql import Tables, odd_draws, opened, select
+from sim.experiments.statistics import COLUMNS, notes
+from sim.experiments.store import Store, read_parts
+from sim.experiments.summary import of_files, of_part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +33,14 @@ PROVENANCE = (
     *("name", "title", "mode", "record", "run_key", "scenario_sha256", "answer_sha256"),
     *("seed", "draws", "failed", "uncertified", "engine", "versions"),
 )
+
+PLOTTED = 20_000
+"""Draws that a figure of a longer run shows; longer runs are never held in memory as a whole to summarise them."""
+
+SAMPLER_NOTES = {
+    "antithetic": "sampler antithetic: standard errors are those of pairs; quantile intervals hold for any dependence",
+    "sobol": "sampler sobol: errors and intervals are those of independent draws, as a rule too wide",
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,6 +73,25 @@ class Result:
         for values in (*part.metrics.values(), *part.final.values()):
             values.setflags(write=False)
         return part
+
+    @cached_property
+    def _files(self) -> list[Path]:
+        """The parts' files where they are to be asked rather than read as a whole; else none."""
+        if self.folder is None or "_part" in vars(self) or self.draws <= PLOTTED:
+            return []
+        store = Store(self.folder, self.manifest["run_key"])
+        paths = [store.path_of("draws", first) for first in range(0, self.draws, PART)]
+        return paths if all(path.is_file() for path in paths) else []
+
+    def _tables(self) -> Tables:
+        """The tables a query sees."""
+        kept = self.manifest["record"] == "agents"
+        if self.folder is None or not self._files:
+            return {"draws": columns(self._part)} | ({"agents": final_columns(self._part)} if kept else {})
+        store = Store(self.folder, self.manifest["run_key"])
+        agents = [store.path_of("agents", first) for first in range(0, self.draws, PART)]
+        found = [path for path in agents if path.is_file()]  # a part whose draws all failed has none
+        return {"draws": self._files} | ({"agents": found} if kept and found else {})
 
     @property
     def name(self) -> str:
@@ -97,6 +128,13 @@ class Result:
         """Versions, seed, digests; a copy."""
         return {name: copy.deepcopy(self.manifest[name]) for name in PROVENANCE}
 
+    @cached_property
+    def sampler(self) -> str:
+        """How draws belong together: ``"philox"``, ``"antithetic"`` or ``"sobol"``."""
+        # the text is our own canonical form; to parse all of it takes longer than to summarise a small run
+        said = re.search(r"^  sampler: (\w+)$", self.scenario_yaml, re.MULTILINE)
+        return said[1] if said else "philox"
+
     @property
     def info(self) -> dict[str, tuple[str, str]]:
         """Unit and description of each metric."""
@@ -118,8 +156,9 @@ class Result:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Why the summary lacks intervals, one line a level."""
-        return notes(self.draws - self.manifest["failed"])
+        """Why the summary lacks intervals, one line a level; what the sampler does to them."""
+        told = notes(self.draws - self.manifest["failed"], pairs=self.sampler == "antithetic")
+        return (*told, SAMPLER_NOTES[self.sampler]) if self.sampler in SAMPLER_NOTES else told
 
     @property
     def status(self) -> tuple[str, ...]:
@@ -154,12 +193,24 @@ class Result:
         int
             Number of draws.
         """
-        return self._part.count(status)
+        counted = {FAILED: int(self.manifest["failed"]), UNCERTIFIED: int(self.manifest["uncertified"])}
+        return counted.get(status, self.draws - sum(counted.values()) if status == OK else 0)
 
-    def _valid(self) -> dict[str, Float]:
-        """Metrics of the draws that did not fail."""
-        kept = np.array([status != FAILED for status in self._part.status])
-        return {name: values[kept] for name, values in self._part.metrics.items()}
+    def shown(self) -> tuple[dict[str, Float], bool]:
+        """Return what a figure shows: the draws that did not fail, of the first parts of a long run.
+
+        Returns
+        -------
+        tuple
+            ``float64[n_draws, n_steps]`` by metric, and whether draws were left out for their number.
+        """
+        long = self.folder is not None and bool(self._files) and self.draws > PLOTTED
+        if self.folder is not None and long:
+            part = join(read_parts(Store(self.folder, self.manifest["run_key"]), PLOTTED, agents=False))
+        else:
+            part = self._part
+        kept = np.array([status != FAILED for status in part.status])
+        return {name: values[kept] for name, values in part.metrics.items()}, long
 
     def summary(self) -> pd.DataFrame:
         """Return the distribution of every metric after the last step, failed draws left out.
@@ -170,14 +221,14 @@ class Result:
             One row a metric: ``unit, draws, mean, std, se``, quantiles, value-at-risk and expected shortfall at 99 %
             with 95 % intervals (``_lo``, ``_hi``): order statistics for quantiles, influence function for the
             shortfall. An interval is NaN where there are too few draws; ``attrs["notes"]`` says how many it takes.
+            Memory does not grow with the draws of a result folder.
         """
         import pandas as pd
 
-        rows = {}
-        for name, values in self._valid().items():
-            last = values[:, -1] if values.shape[1] else np.empty(0)
-            found = summarise(last)
-            rows[name] = {"unit": self.info[name][0], **found, "draws": int(found["draws"])}
+        names, pairs = list(self.info), self.sampler == "antithetic"
+        files = self._files
+        found = of_files(names, files, self.draws, pairs=pairs) if files else of_part(names, self._part, pairs=pairs)
+        rows = {name: {"unit": self.info[name][0], **each, "draws": int(each["draws"])} for name, each in found.items()}
         table = pd.DataFrame.from_dict(rows, orient="index", columns=["unit", *COLUMNS])
         table.index.name = "metric"
         table.attrs["notes"] = list(self.notes)
@@ -207,58 +258,69 @@ class Result:
             Metrics over ``draw`` and ``step``, final columns over ``draw`` and ``agent``, ``status`` over ``draw``;
             units and descriptions as attributes, provenance as those of the dataset.
         """
-        import xarray as xr
+        return dataset(self._part, self.info, self.provenance)
 
-        part = self._part
-        values: dict[str, Any] = {"status": ("draw", np.array(part.status, dtype=str))}
-        for name, metric in part.metrics.items():
-            unit, description = self.info[name]
-            values[name] = (("draw", "step"), metric.copy(), {"units": unit, "long_name": description})
-        for name, column in part.final.items():
-            label = f"final_{name}" if name in values else name
-            values[label] = (("draw", "agent"), column.copy())
-        places: dict[str, Any] = {"draw": draw_numbers(part), "step": np.arange(1, part.steps + 1)}
-        if part.agents:
-            places["agent"] = np.array(part.agents, dtype=str)
-        said = self.provenance
-        said["seed"] = str(said["seed"])  # may be wider than any integer of a file format
-        said |= {f"version_{name}": number for name, number in said.pop("versions").items()}
-        return xr.Dataset(values, places, said)
+    def plot(self, kind: str = "standard", **options: Any) -> Figure:
+        """Return a figure: by default the distribution of the loss, defaults, and how it came about.
 
-    def plot(self) -> Figure:
-        """Return the standard figure: distribution of the loss, defaults, and how it came about.
+        Parameters
+        ----------
+        kind : str
+            One of `sim.experiments.plots.KINDS`.
+        **options
+            As `sim.experiments.plots.plot` takes them.
 
         Returns
         -------
         Figure
             Belongs to no window.
-        """
-        from sim.report.standard import standard_figure
 
-        counted = sum(1 for status in self._part.status if status != FAILED)
-        told = [f"{counted:,} draws, seed {self.seed}"]
-        told += [f"{self.draws - counted:,} failed"] if counted < self.draws else []
-        told += [f"{self.manifest['uncertified']:,} not certified"] if self.manifest["uncertified"] else []
-        told += [f"{len(self.manifest['imputed']):,} input cells imputed"] if self.manifest["imputed"] else []
-        return standard_figure(self._valid(), self.info, self.title, ", ".join(told))
+        """
+        from sim.experiments.plots import plot
+
+        return plot(self, kind, **options)
 
     @property
     def failed_draws(self) -> pd.DataFrame:
         """Draws that failed or are not certified: ``draw, status, reason, command`` (what plays them again)."""
         import pandas as pd
 
-        bad = [k for k, status in enumerate(self._part.status) if status != OK]
-        numbers: Int = draw_numbers(self._part)[bad]
-        return pd.DataFrame(
-            {
-                "draw": numbers,
-                "status": pd.Series([self._part.status[k] for k in bad], dtype=object),
-                "reason": pd.Series([self._part.reason[k] for k in bad], dtype=object),
-                "command": pd.Series(
-                    [f"sim run {self.name} --seed {self.seed} --draws {k + 1}" for k in numbers.tolist()], dtype=object
-                ),
-            }
-        )
+        bad: Mapping[str, Any] = {"draw": np.empty(0, dtype=np.int64), "status": [], "reason": []}
+        if self.manifest["failed"] or self.manifest["uncertified"]:
+            with opened({"draws": self._tables()["draws"]}, self.draws) as connection:
+                bad = odd_draws(connection)
+        table = {name: pd.Series(bad[name], dtype=object) for name in ("status", "reason")}
+        again = f"sim run {self.name} --seed {self.seed} --draws {{}}"
+        where = None if self.folder is None else f"sim repro {shlex.quote(str(self.folder))} --draw {{}}"
+        commands = [where.format(k) if where else again.format(k + 1) for k in bad["draw"].tolist()]
+        return pd.DataFrame({"draw": bad["draw"], **table, "command": pd.Series(commands, dtype=object)})
+
+    def sql(self, query: str) -> pd.DataFrame:
+        """Return what a query finds in the draws, read where they lie; it cannot read anything else, nor write.
+
+        Parameters
+        ----------
+        query : str
+            One ``select`` from ``draws`` (``draw, step``, metrics, ``status, reason``; a failed draw is one row with
+            step -1) or, with ``record: agents``, from ``agents`` (``draw, agent`` and the final columns).
+
+        Returns
+        -------
+        DataFrame
+            The answer.
+
+        Raises
+        ------
+        UsageError
+            If it is no single ``select``, or asks for what is not there.
+
+        Examples
+        --------
+        >>> from sim.experiments.monte_carlo import run
+        >>> run("ring_of_ten", draws=2, seed=1).sql("select draw, defaults from draws")["defaults"].tolist()
+        [2.0, 2.0]
+        """
+        return select(self._tables(), self.draws, query)
 
     def save(self, folder: str | Path) -> Path:
         """Write a result folder that `open_result` opens and `run` goes on with.
@@ -283,7 +345,7 @@ class Result:
             store = Store.prepare(place, self.manifest["run_key"])
             store.write_scenario(self.scenario_yaml)
             for first in range(0, self.draws, PART):
-                store.write(_slice(self._part, first, min(first + PART, self.draws)))
+                store.write(self._part.cut(first, min(first + PART, self.draws)))
             store.write_manifest(dict(self.manifest))
             store.log(f"saved: answer {self.answer_sha256}")
         return place
@@ -291,57 +353,24 @@ class Result:
     def __repr__(self) -> str:
         return f"<Result {self.name}: {self.draws} draws, seed {self.seed}, answer {self.answer_sha256[:12]}>"
 
+    def report(self, path: str | Path) -> Path:
+        """Write one HTML file with figures, tables and provenance that needs no network.
+
+        Parameters
+        ----------
+        path : str or Path
+            Such as ``"report.html"``.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
+        from sim.experiments.reporting import report
+
+        return report(self, path)
+
     def _repr_html_(self) -> str:
-        table = self.summary()[["unit", "mean", "se", "p50", "p95", "VaR99", "VaR99_lo", "VaR99_hi", "ES99"]]
-        lines = [f"<b>{html.escape(self.title)}</b>", table.to_html(float_format=lambda value: f"{value:,.4g}")]
-        lines += [f"<div>{html.escape(text)}</div>" for text in (*map(str, self.warnings), *self.notes)]
-        imputed = len(self.manifest["imputed"])
-        lines += [f"<div>{imputed:,} input cells were not observed but imputed</div>"] if imputed else []
-        told = f"{self.draws:,} draws, seed {self.seed}, answer {self.answer_sha256[:12]}"
-        return "<div>" + "".join(lines) + f"<small>{told}</small></div>"
+        from sim.experiments.card import card
 
-
-def _slice(part: Part, start: int, stop: int) -> Part:
-    """Some of the draws of a part that begins at draw 0."""
-    metrics = {name: values[start:stop] for name, values in part.metrics.items()}
-    final = {name: values[start:stop] for name, values in part.final.items()}
-    return Part(part.first + start, metrics, part.status[start:stop], part.reason[start:stop], final, part.agents)
-
-
-def open_result(folder: str | Path) -> Result:
-    """Open a result folder; every part is checked against its digest, and all of them against the answer's.
-
-    Parameters
-    ----------
-    folder : str or Path
-        What a run wrote.
-
-    Returns
-    -------
-    Result
-        With the same numbers, bit for bit.
-
-    Raises
-    ------
-    StoreError
-        If there is no complete result, or it is damaged; names the part.
-    """
-    place = Path(folder)
-    manifest = read_manifest(place)
-    store = Store(place, manifest["run_key"])
-    stray = sum(1 for _ in store.part_files())  # refuses what must never be read
-    if not manifest["complete"]:
-        raise StoreError(f"{place}: interrupted with {stray} part(s) written; run into the folder again to finish it")
-    agents = manifest["record"] == "agents"
-    parts = list(read_parts(store, manifest["draws"], agents=agents))
-    if answer_of(parts) != manifest["answer_sha256"]:
-        raise StoreError(f"{place}: the parts do not give the answer_sha256 of the manifest; they are not of one run")
-    names = tuple(each["name"] for each in manifest["metrics"])
-    if any(tuple(part.metrics) != names for part in parts):
-        raise StoreError(f"{place}: the parts hold other metrics than the manifest says")
-    try:
-        text = (place / SCENARIO).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StoreError(f"{place}: {SCENARIO} cannot be read") from error
-    whole = join(parts)
-    return Result(manifest, lambda: whole, text, place)
+        return card(self)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from sim.arrays import Float
+from sim.arrays import Float, Int
 from sim.errors import InputError
+from sim.experiments.part import PART
+from sim.experiments.streaming import Moments, Tree, cut, moments_of, pair_error, pair_squares
 
 LEVEL = 0.99
 """Level of value-at-risk and expected shortfall."""
@@ -93,6 +95,30 @@ def quantile_ranks(n: int, level: float, confidence: float = CONFIDENCE) -> tupl
     tail = (1.0 - confidence) / 2.0
     low, high = _binomial_quantile(n, level, tail), _binomial_quantile(n, level, 1.0 - tail) + 1
     return (low, high) if low >= 1 and high <= n else None
+
+
+def paired_ranks(n: int, level: float, confidence: float = CONFIDENCE) -> tuple[int, int] | None:
+    """Return the ranks that enclose a quantile when draws come in mirrored pairs, however the two depend on each other.
+
+    Two equal draws are worth one: the ranks of half the sample, doubled. Where mirroring helps they are wider than need
+    be.
+
+    Parameters
+    ----------
+    n : int
+        Sample size.
+    level : float
+        In (0, 1).
+    confidence : float
+        In (0, 1), 0.95.
+
+    Returns
+    -------
+    tuple of int or None
+        As `quantile_ranks`.
+    """
+    ranks = quantile_ranks(n // 2, level, confidence)
+    return None if ranks is None else (2 * ranks[0] - 1, 2 * ranks[1])
 
 
 def _binomial_quantile(n: int, level: float, probability: float) -> int:
@@ -180,37 +206,31 @@ def expected_shortfall(ordered: Float, level: float = LEVEL) -> tuple[float, flo
 
 
 def moments(values: Float) -> tuple[float, float]:
-    """Return mean and standard deviation, each rounded once: the order of the values changes no bit.
+    """Return mean and standard deviation: exact sums within each 1000 values, merged in a fixed tree.
 
     Parameters
     ----------
     values : float64[n]
-        Finite.
+        Finite, in draw order; up to 1000 values their order changes no bit.
 
     Returns
     -------
     tuple of float
         The deviation with n - 1 in the denominator, NaN below two values.
     """
-    if not values.size:
-        return math.nan, math.nan
-    # an exact power of two keeps squares inside the range, and scaling the sample scales the result and nothing else
-    power = int(np.frexp(np.abs(values).max())[1])
-    scaled = np.ldexp(values, -power)
-    mean = math.fsum(scaled.tolist()) / values.size
-    if values.size == 1:
-        return math.ldexp(mean, power), math.nan
-    variance = math.fsum(np.square(scaled - mean).tolist()) / (values.size - 1)
-    return math.ldexp(mean, power), math.ldexp(math.sqrt(variance), power)
+    found = moments_of(cut(values))
+    return found.mean, found.std
 
 
-def summarise(values: npt.ArrayLike) -> dict[str, float]:
+def summarise(values: npt.ArrayLike, *, pairs: bool = False) -> dict[str, float]:
     """Return the summary of one metric over draws.
 
     Parameters
     ----------
     values : float64[n_draws]
-        One number a draw; large is bad. Finite.
+        One number a draw, in draw order; large is bad. Finite.
+    pairs : bool
+        Whether draws 2k and 2k + 1 mirror each other (sampler ``antithetic``) and are not independent.
 
     Returns
     -------
@@ -222,29 +242,104 @@ def summarise(values: npt.ArrayLike) -> dict[str, float]:
     InputError
         If a value is NaN or infinite.
     """
-    from scipy.special import ndtri
-
     sample = np.asarray(values, dtype=np.float64).ravel()
     if not np.isfinite(sample).all():
         raise InputError(f"values[{int(np.argmin(np.isfinite(sample)))}] is not finite")
     ordered = np.sort(sample)
-    n = ordered.size
-    mean, spread = moments(ordered)
-    low, high = quantile_interval(ordered, LEVEL)
-    low95, high95 = quantile_interval(ordered, 0.95)
-    shortfall, error = expected_shortfall(ordered)
-    reach = float(ndtri(0.5 + CONFIDENCE / 2.0)) * error if math.isfinite(low) else math.nan
-    at = quantile(ordered, LEVEL)
+
+    def parts() -> Iterator[tuple[Int, dict[str, Float]]]:
+        for position, piece in enumerate(cut(sample)):
+            yield np.arange(piece.size, dtype=np.int64) + position * PART, {"": piece}
+
+    def ranked(_name: str, ranks: Sequence[int]) -> dict[int, float]:
+        return {rank: float(ordered[rank - 1]) for rank in ranks}
+
+    return summarise_parts([""], parts, ranked, pairs=pairs)[""]
+
+
+Parts = Callable[[], Iterable[tuple[Int, Mapping[str, Float]]]]
+"""Gives, each time it is called, the draws of every part and the values of each metric in them, in draw order."""
+
+Ranked = Callable[[str, Sequence[int]], Mapping[int, float]]
+"""Gives the order statistics of a metric at some ranks, counted from 1."""
+
+
+def summarise_parts(names: Sequence[str], parts: Parts, ranked: Ranked, *, pairs: bool) -> dict[str, dict[str, float]]:
+    """Return the summaries of metrics whose draws come part by part; all metrics of all draws are never held at once.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Metrics.
+    parts : callable
+        Called twice: for the moments, and again once value-at-risk is known.
+    ranked : callable
+        Order statistics, exact.
+    pairs : bool
+        Whether draws 2k and 2k + 1 mirror each other.
+
+    Returns
+    -------
+    dict of str to dict
+        By metric what `summarise` returns for its values, bit for bit.
+    """
+    trees = {name: Tree(Moments.merged) for name in names}
+    for _, values in parts():
+        for name in names:
+            trees[name].add(Moments.of(values[name]))
+    total = {name: tree.total(Moments()) for name, tree in trees.items()}
+    orders = {name: _orders(name, found.n, ranked, pairs) for name, found in total.items()}
+    beyond = {name: Tree(Moments.merged) for name in names}
+    sums = {(name, what): Tree(Moments.merged) for name in names for what in ("mean", "tail")}
+    for draws, values in parts():
+        for name in names:
+            # the influence function of the shortfall, up to a constant
+            excess = np.maximum(values[name] - orders[name]["p99"], 0.0) / (1.0 - LEVEL)
+            beyond[name].add(Moments.of(excess))
+            if pairs:
+                sums[name, "mean"].add(pair_squares(draws, values[name], total[name].mean))
+                sums[name, "tail"].add(pair_squares(draws, excess, 0.0))
+    found = {}
+    for name in names:
+        n, tail = total[name].n, beyond[name].total(Moments())
+        errors = [_error(total[name]), _error(tail)]
+        if pairs:
+            errors = [pair_error(sums[name, what].total(Moments()), n) for what in ("mean", "tail")]
+        found[name] = _columns(total[name], orders[name], tail.mean, errors)
+    return found
+
+
+def _error(found: Moments) -> float:
+    return found.std / math.sqrt(found.n) if found.n else math.nan
+
+
+def _orders(name: str, n: int, ranked: Ranked, pairs: bool) -> dict[str, float]:
+    """Quantiles and the ends of their intervals, NaN where there are none."""
+    ranks = {f"p{round(100 * level):02d}": rank_of(n, level) for level in (0.05, 0.5, 0.95, LEVEL)} if n else {}
+    for level in (0.95, LEVEL):
+        ends = (paired_ranks if pairs else quantile_ranks)(n, level)
+        if ends is not None:
+            ranks |= {f"p{round(100 * level):02d}_lo": ends[0], f"p{round(100 * level):02d}_hi": ends[1]}
+    values = ranked(name, sorted(set(ranks.values()))) if ranks else {}
+    names = ("p05", "p50", "p95", "p99", "p95_lo", "p95_hi", "p99_lo", "p99_hi")
+    return {key: values[ranks[key]] if key in ranks else math.nan for key in names}
+
+
+def _columns(total: Moments, orders: Mapping[str, float], excess: float, errors: Sequence[float]) -> dict[str, float]:
+    from scipy.special import ndtri
+
+    shortfall, at = orders["p99"] + excess, orders["p99"]
+    reach = float(ndtri(0.5 + CONFIDENCE / 2.0)) * errors[1] if math.isfinite(orders["p99_lo"]) else math.nan
     found = (
-        *(float(n), mean, spread, spread / math.sqrt(n) if n else math.nan),
-        *(quantile(ordered, 0.05), quantile(ordered, 0.5), quantile(ordered, 0.95), at),
-        *(low95, high95, at, low, high),
-        *(shortfall, error, shortfall - reach, shortfall + reach),
+        *(float(total.n), total.mean, total.std, errors[0]),
+        *(orders[key] for key in ("p05", "p50", "p95", "p99", "p95_lo", "p95_hi")),
+        *(at, orders["p99_lo"], orders["p99_hi"]),
+        *(shortfall, errors[1], shortfall - reach, shortfall + reach),
     )
     return dict(zip(COLUMNS, found, strict=True))
 
 
-def notes(n: int, levels: Sequence[float] = (0.95, LEVEL)) -> tuple[str, ...]:
+def notes(n: int, levels: Sequence[float] = (0.95, LEVEL), *, pairs: bool = False) -> tuple[str, ...]:
     """Return what a reader must know about the intervals of a sample of this size.
 
     Parameters
@@ -253,6 +348,8 @@ def notes(n: int, levels: Sequence[float] = (0.95, LEVEL)) -> tuple[str, ...]:
         Draws summarised.
     levels : sequence of float
         Quantile levels reported.
+    pairs : bool
+        Whether draws come in mirrored pairs.
 
     Returns
     -------
@@ -265,9 +362,9 @@ def notes(n: int, levels: Sequence[float] = (0.95, LEVEL)) -> tuple[str, ...]:
     ('99 %: no 95 % interval from 100 draws; at least 368 are needed',)
     """
     return tuple(
-        f"{100 * level:g} %: no 95 % interval from {n} draws; at least {fewest(level)} are needed"
+        f"{100 * level:g} %: no 95 % interval from {n} draws; at least {(1 + pairs) * fewest(level)} are needed"
         for level in levels
-        if quantile_ranks(n, level) is None
+        if quantile_ranks(n // (1 + pairs), level) is None
     )
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sim.errors import StoreError
-from sim.experiments.disk import commit, refused, tidy
+from sim.experiments.disk import append, commit, commit_bytes, identity, make_folder, tidy
 from sim.experiments.parquet import read_about, read_table, write_table
 from sim.experiments.part import (
     FAILED,
@@ -25,11 +25,11 @@ from sim.experiments.part import (
     from_columns,
     with_final,
 )
-from sim.experiments.provenance import Manifest, dumped, parsed, run_key
+from sim.experiments.provenance import MANIFEST, Manifest, dumped, read_manifest, run_key
 
 __all__ = ["Store", "answer_of", "read_manifest", "read_parts", "run_key"]
 
-MANIFEST, SCENARIO, LOG, PARTS = "manifest.json", "scenario.yaml", "run.log", "parts"
+SCENARIO, LOG, PARTS, PIECES = "scenario.yaml", "run.log", "parts", "pieces"
 PART_NAME = re.compile(r"(draws|agents)-(\d{10,13})\.parquet")
 NEVER_READ = frozenset({".pkl", ".pickle", ".joblib", ".npy", ".npz"})
 """Endings of files that could run code when they are read."""
@@ -47,10 +47,13 @@ class Store:
         Where it lies.
     key : str
         Run key; parts with another key are refused.
+    places : tuple of int
+        What tells the folders from others that may be put in their place later; empty where nothing is written.
     """
 
     folder: Path
     key: str
+    places: tuple[int, ...] = ()
 
     @classmethod
     def prepare(cls, folder: Path, key: str) -> Store:
@@ -85,13 +88,10 @@ class Store:
                 raise StoreError(f"{folder}: {ANOTHER_RUN}")
         if not held and any(key != store.key_in(path) for path in store.part_files()):
             raise StoreError(f"{folder}: {ANOTHER_RUN}")
-        try:
-            (folder / PARTS).mkdir(parents=True, exist_ok=True)
-            tidy(folder)
-            tidy(folder / PARTS)
-        except OSError as error:
-            raise refused(folder, error) from error
-        return store
+        make_folder(folder / PARTS)
+        tidy(folder)
+        tidy(folder / PARTS)
+        return cls(folder, key, identity(folder, folder / PARTS))
 
     def part_files(self) -> Iterator[Path]:
         """Yield the files of parts, in draw order.
@@ -171,10 +171,46 @@ class Store:
         return self._write("draws", part, columns(part))
 
     def _write(self, kind: str, part: Part, table: Columns) -> str:
+        return self.write_table(self.path_of(kind, part.first), part, table)
+
+    def write_table(self, path: Path, part: Part, table: Columns) -> str:
+        """Commit a table of a part.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+        part : Part
+            Whose table it is.
+        table : dict of str to array
+            Metrics or final columns.
+
+        Returns
+        -------
+        str
+            Its digest.
+
+        Raises
+        ------
+        StoreError
+            Naming the file, if the system refuses.
+        """
+        self.check_place()
         found = digest(table)
         about = {"digest": found, "run_key": self.key, "first": str(part.first), "draws": str(part.draws)}
-        commit(self.path_of(kind, part.first), lambda path: write_table(path, table, about))
+        commit(path, lambda place: write_table(place, table, about))
         return found
+
+    def check_place(self) -> None:
+        """Refuse to write when the folder is not the one that the run began with.
+
+        Raises
+        ------
+        StoreError
+            If it was removed, or something else was put in its place.
+        """
+        if self.places and self.places != identity(self.folder, self.folder / PARTS):
+            raise StoreError(f"{self.folder}: was removed or replaced during the run; nothing more is written")
 
     def read(self, first: int, *, agents: bool) -> Part:
         """Return a part after checking its digest.
@@ -207,21 +243,42 @@ class Store:
         path = self.path_of(kind, first)
         if not path.is_file():
             last = first + PART - 1
-            raise self._damaged(
-                kind, first, f"(draws {first}-{last}) is missing; run into the folder again to compute it"
-            )
+            raise self._damaged(kind, first, f'(draws {first}-{last}) is missing; "resume" computes it')
+        return self.checked(made, path)
+
+    def checked(self, made: Callable[[Columns], Part], path: Path) -> Part:
+        """Return what a file of this run holds.
+
+        Parameters
+        ----------
+        made : callable
+            Makes a part of the table.
+        path : Path
+            The file.
+
+        Returns
+        -------
+        Part
+            As written.
+
+        Raises
+        ------
+        StoreError
+            Naming the file, if it is damaged or of another run.
+        """
+        name = f"{self.folder}: {path.parent.name}/{path.name}"
         try:
             about, table = read_about(path), read_table(path)
         except StoreError as error:
-            raise self._damaged(kind, first, str(error).partition(": ")[2]) from error
+            raise StoreError(f"{name} {str(error).partition(': ')[2]}") from error
         if about.get("run_key") != self.key:
-            raise self._damaged(kind, first, "belongs to another run")
+            raise StoreError(f"{name} belongs to another run")
         if about.get("digest") != digest(table):
-            raise self._damaged(kind, first, "digest differs; the file was changed or damaged")
+            raise StoreError(f"{name} digest differs; the file was changed or damaged")
         try:
             return made(table)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise self._damaged(kind, first, str(error)) from error
+            raise StoreError(f"{name} {error}") from error
 
     def _damaged(self, kind: str, first: int, what: str) -> StoreError:
         return StoreError(f"{self.folder}: {PARTS}/{self.path_of(kind, first).name} {what}")
@@ -239,7 +296,7 @@ class Store:
         StoreError
             If the system refuses.
         """
-        self._write_text(MANIFEST, dumped(manifest))
+        self.write_text(MANIFEST, dumped(manifest))
 
     def write_scenario(self, text: str) -> None:
         """Commit the scenario, resolved and complete.
@@ -254,13 +311,25 @@ class Store:
         StoreError
             If the system refuses.
         """
-        self._write_text(SCENARIO, text)
+        self.write_text(SCENARIO, text)
 
-    def _write_text(self, name: str, text: str) -> None:
-        def write(path: Path) -> None:
-            path.write_bytes(text.encode("utf-8"))
+    def write_text(self, name: str, text: str) -> None:
+        """Commit a file of text.
 
-        commit(self.folder / name, write)
+        Parameters
+        ----------
+        name : str
+            Of the file.
+        text : str
+            All of it.
+
+        Raises
+        ------
+        StoreError
+            If the system refuses.
+        """
+        self.check_place()
+        commit_bytes(self.folder / name, text.encode("utf-8"))
 
     def log(self, line: str) -> None:
         """Add a line with the time to the log.
@@ -275,42 +344,8 @@ class Store:
         StoreError
             If the system refuses.
         """
-        path = self.folder / LOG
-        try:
-            with path.open("a", encoding="utf-8") as stream:
-                stream.write(f"{datetime.now(tz=UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n")
-        except OSError as error:
-            raise refused(path, error) from error
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """Return the manifest of a folder.
-
-    Parameters
-    ----------
-    folder : Path
-        Result folder.
-
-    Returns
-    -------
-    dict
-        Checked.
-
-    Raises
-    ------
-    StoreError
-        If there is none, or it is damaged or newer than this program.
-    """
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise StoreError(f"{folder}: no run found (no {MANIFEST})")
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise StoreError(f"{path}: not valid JSON") from error
-    except OSError as error:
-        raise StoreError(f"{path}: cannot read: {error.strerror}") from error
-    return parsed(text, str(path))
+        self.check_place()
+        append(self.folder / LOG, f"{datetime.now(tz=UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n")
 
 
 def read_parts(store: Store, draws: int, *, agents: bool) -> Iterator[Part]:

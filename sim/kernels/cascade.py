@@ -46,12 +46,12 @@ def loss_on_failed(indptr: Int, indices: Index, weights: Float, wave: Flags, lat
 
 
 @kernel
-def begin(first: Index, failing: int, wave: Flags, touched: Bool, queue: Index, hit: Index) -> int:
+def begin(first: Int, failing: int, wave: Flags, touched: Bool, queue: Index, hit: Index) -> int:
     """Put those who fail before contagion into the first wave.
 
     Parameters
     ----------
-    first : int32[n_first]
+    first : int64[n_first]
         Agents below the threshold.
     failing : int
         One more that fails first, -1 for none.

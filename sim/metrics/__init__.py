@@ -1,5 +1,5 @@
 """What a run reports: plain functions of the state, registered with unit and meaning."""
 
-from sim.metrics.losses import METRICS, describe, measure, names
+from sim.metrics.losses import METRICS, Metric, describe, measure, names
 
-__all__ = ["METRICS", "describe", "measure", "names"]
+__all__ = ["METRICS", "Metric", "describe", "measure", "names"]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sim.arrays import Float
-from sim.errors import UnknownNameError
+from sim.errors import PluginError, shown
 from sim.ledger.balance import securities, summed
+from sim.ledger.watched import named, read_only, watched
+from sim.plugins import Registry, installed
 from sim.state import State
 from sim.system import System
 
@@ -169,7 +171,62 @@ def _securities(system: System, state: State) -> Float:
     return summed(securities(state)[1][state.banks])
 
 
-METRICS: dict[str, Metric] = {
+def _broken(found: Any) -> list[str]:
+    """Return how a thing breaks the contract of a metric, as far as can be told without measuring."""
+    if not isinstance(found, Metric) or not callable(found.of):
+        return [f"is {shown(found)}, no sim.metrics.Metric(unit, meaning, function)"]
+    if found.unit not in ("currency", "1"):
+        return [f"has the unit {shown(found.unit)}; allowed: 'currency', '1'"]
+    return []
+
+
+class Metrics(Registry[Metric]):
+    """Our metrics, those of installed packages, and ``<channel>_loss`` of every installed channel."""
+
+    def __getitem__(self, name: str) -> Metric:
+        if name in self._of_channels() and name not in self._own and name not in self.others():
+            channel = name.removesuffix("_loss")
+            return Metric("currency", f"Lost by banks through {channel} (plug-in)", _channel_loss(channel))
+        found = super().__getitem__(name)
+        return found if name in self._own else found._replace(of=_guarded(name, self.others().get(name, ""), found.of))
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or name in self._of_channels()
+
+    def __iter__(self) -> Iterator[str]:
+        yield from dict.fromkeys((*super().__iter__(), *self._of_channels()))
+
+    def names(self) -> list[str]:
+        """Return every known name, sorted.
+
+        Returns
+        -------
+        list of str
+            Nothing is imported to find them.
+        """
+        return sorted({*super().names(), *self._of_channels()})
+
+    def _of_channels(self) -> list[str]:
+        return sorted({f"{entry.name}_loss" for entry in installed("sim.channels") if self._nameable(entry.name)})
+
+
+def _guarded(name: str, package: str, of: Callable[[System, State], Float]) -> Callable[[System, State], Float]:
+    """Return a metric of others that cannot write to the state, and answers with one finite number a lane."""
+    told = named(name, package)
+
+    def call(system: System, state: State) -> Float:
+        found = watched(told, "the metric", lambda: of(system, read_only(state)))
+        if not isinstance(found, np.ndarray) or found.shape != (state.n_lanes,):
+            raise PluginError(f"{told}: returned shape {np.shape(found)}, expected ({state.n_lanes},)")
+        if not np.isfinite(found).all():
+            raise PluginError(f"{told}: returned {float(found[~np.isfinite(found)][0]):g}")
+        return found.astype(np.float64)
+
+    return call
+
+
+METRICS = Metrics("metric", "sim.metrics", _broken)
+_OURS: dict[str, Metric] = {
     "system_loss": Metric("currency", "Equity lost by banks, plus losses of their outside creditors", system_loss),
     "first_round_loss": Metric("currency", "Equity lost to the shock itself", first_round_loss),
     "contagion_loss": Metric("currency", "System loss beyond the first round", contagion_loss),
@@ -186,6 +243,8 @@ METRICS: dict[str, Metric] = {
     "price_decline": Metric("1", "Fall of the price of the banks' initial securities portfolio", _price_decline),
     "securities": Metric("currency", "Market value of the banks' securities", _securities),
 }
+for _name, _metric in _OURS.items():
+    METRICS.register(_name)(_metric)
 
 
 def names() -> list[str]:
@@ -217,9 +276,8 @@ def describe(name: str) -> tuple[str, str]:
     UnknownNameError
         With the nearest name.
     """
-    if name not in METRICS:
-        raise UnknownNameError("metric", name, METRICS)
-    return METRICS[name].unit, METRICS[name].meaning
+    found = METRICS[name]
+    return found.unit, found.meaning
 
 
 def measure(wanted: list[str], system: System, state: State) -> dict[str, Float]:
@@ -239,4 +297,4 @@ def measure(wanted: list[str], system: System, state: State) -> dict[str, Float]
     dict of str to float64[n_lanes]
         One number a lane.
     """
-    return {name: METRICS[name].of(system, state) for name in wanted}
+    return {name: METRICS.known(name).of(system, state) for name in wanted}

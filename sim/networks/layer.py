@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -248,20 +247,25 @@ class Layer:
         return f"Layer({self.name!r}, {len(self.ids)} agents, {self.n_edges} edges, {origin})"
 
     def _repr_html_(self) -> str:
+        from sim.report.cards import card, table
+        from sim.report.text import number
+
         n_pairs = len(self.ids) * (len(self.ids) - 1)
+        density = f", {self.n_edges / n_pairs:.1%} of all pairs" if n_pairs else ""
         facts = {
             "agents": f"{len(self.ids):,}",
-            "edges": f"{self.n_edges:,}" + (f" ({self.n_edges / n_pairs:.1%} of all pairs)" if n_pairs else ""),
-            "total": f"{self.weights.sum():,.6g} {self.unit}",
+            "edges": f"{self.n_edges:,}{density}",
+            "total": f"{number(float(self.weights.sum()))} {self.unit}",
             "origin": "imputed" if self.imputed else "observed",
         }
         rows = _row_numbers(self.csr)
-        largest = np.argsort(-self.weights, kind="stable")[:LARGEST]
-        for edge in largest:
-            pair = f"{self.ids[rows[edge]]} on {self.ids[self.indices[edge]]}"
-            facts[f"claim of {pair}"] = f"{self.weights[edge]:,.6g}"
-        lines = [f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in facts.items()]
-        return f"<table><caption>Layer {html.escape(self.name)}</caption>{''.join(lines)}</table>"
+        largest = [
+            [self.ids[rows[edge]], self.ids[self.indices[edge]], number(float(self.weights[edge]))]
+            for edge in np.argsort(-self.weights, kind="stable")[:LARGEST]
+        ]
+        shown = [table(["exposed", "to", self.unit], largest, left=2, caption="Largest")] if largest else []
+        notes = ["Reconstructed or generated, not observed."] if self.imputed else []
+        return card("Layer", self.name, "", facts, shown, notes)
 
 
 def _numbers(name: str, values: Any) -> npt.NDArray[Any]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sim.arrays import Float
 from sim.errors import InputError
 from sim.report import style
+from sim.report.labels import apart
 from sim.report.text import scale, tick
 
 if TYPE_CHECKING:
@@ -109,20 +110,8 @@ def _named_bands(ax: Axes, last: float, ends: Float) -> None:
         # The bands have no width here: naming them would suggest that they had.
         names = [("all draws", float(ends[middle]), "bold")]
     natural = [(value - low) / (high - low) * height for _, value, _ in names]
-    placed = _apart(natural, 1.25 * style.BASE, height)
+    placed = apart(natural, 1.25 * style.BASE, height)
     for (name, value, weight), here, there in zip(names, natural, placed, strict=True):
         ax.annotate(name, (last, value), (5.0, there - here), textcoords="offset points", va="center", ha="left",
                     color=style.TAIL, fontsize=style.BASE, fontweight=weight, annotation_clip=False,
-                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # fmt: skip
-
-
-def _apart(places: list[float], gap: float, top: float) -> list[float]:
-    """Ascending places moved up until `gap` apart, then down again below `top`."""
-    out: list[float] = []
-    for place in places:
-        out.append(max(place, out[-1] + gap) if out else place)
-    ceiling = top
-    for k in reversed(range(len(out))):
-        out[k] = min(out[k], ceiling)
-        ceiling = out[k] - gap
-    return out
+                    bbox=style.PAPER)  # fmt: skip

@@ -14,18 +14,16 @@ from sim.report import style
 from sim.report.distribution import Tail, default_counts, loss_distribution
 from sim.report.exceedance import first_and_total
 from sim.report.fan import fan
-from sim.report.text import wrapped
+from sim.report.page import Margins, page
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 WIDE = 12.0
 PANEL = 2.45
 """Inches: width of the figure, height of one panel."""
 
-MARGIN = 0.62
-GAP = 0.72
+MARGINS = Margins(right=0.32)
 
 #: Names tried for each role, in this order, before any name that contains the last of them.
 ROLES = {
@@ -88,7 +86,8 @@ def standard_figure(
     losses = tables[loss] if loss is not None else np.empty((0, 1))
     with style.language():
         last = "fan" if losses.shape[1] > 1 else "pair" if "first" in chosen else "total"
-        figure, axes = _sheet(title, subtitle, NOTE + NOTES[last])
+        each = (WIDE - MARGINS.left - MARGINS.right - 2 * MARGINS.gap) / 3
+        figure, axes = page((title, subtitle), NOTE + NOTES[last], (each, PANEL), 3, MARGINS)
         loss_distribution(axes[0], losses[:, -1:], unit=unit, label=description, interval=tails)
         if "defaults" in chosen:
             counts = tables[chosen["defaults"]]
@@ -138,28 +137,3 @@ def _described(name: str | None, info: Mapping[str, tuple[str, str]]) -> tuple[s
         return "", "Loss"
     unit, description = info.get(name, ("", ""))
     return unit, description or name.replace("_", " ").capitalize()
-
-
-def _sheet(title: str, subtitle: str, note: str) -> tuple[Figure, list[Axes]]:
-    """An empty figure with its texts and three axes; it grows with the number of lines of its texts."""
-    from matplotlib.figure import Figure
-
-    room = (WIDE - 2 * 0.3) * 72.0
-    head = wrapped(title, room, style.TITLE, "bold", lines=3)
-    below = wrapped(subtitle, room, style.HEAD, lines=5)
-    foot = wrapped(note, room, style.SMALL, lines=3)
-    first = 0.22
-    second = first + 1.35 * style.TITLE / 72.0 * (head.count("\n") + 1)
-    top = second + 1.4 * style.HEAD / 72.0 * (below.count("\n") + 1) + 0.62
-    bottom = 0.95 + 1.3 * style.SMALL / 72.0 * foot.count("\n")
-    tall = top + PANEL + bottom
-    figure = Figure(figsize=(WIDE, tall))
-    figure.text(0.3 / WIDE, 1 - first / tall, head, ha="left", va="top", fontsize=style.TITLE, fontweight="bold")
-    figure.text(0.3 / WIDE, 1 - second / tall, below, ha="left", va="top", fontsize=style.HEAD, color=style.QUIET)
-    figure.text(0.3 / WIDE, 0.12 / tall, foot, ha="left", va="bottom", fontsize=style.SMALL, color=style.QUIET)
-    each = (WIDE - 2 * MARGIN - 2 * GAP + 0.3) / 3
-    axes = [
-        figure.add_axes(((MARGIN + k * (each + GAP)) / WIDE, bottom / tall, each / WIDE, PANEL / tall))
-        for k in range(3)
-    ]
-    return figure, axes

@@ -24,6 +24,9 @@ MARK = "#c2410c"
 DEEP = "#5b1a6b"
 """Blues for quantities, vermilion and plum for risk measures: apart for the colour-blind, and in grey by dash."""
 
+PAPER: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+"""Box behind a text that stands on lines."""
+
 SMALL = 7.5
 BASE = 8.0
 HEAD = 9.5

@@ -233,6 +233,44 @@ def number(value: float, decimals: int | None = None) -> str:
     return text.replace("-", "\u2212")
 
 
+def exact(value: float) -> str:
+    """Return a number as `number` does, whole ones without idle decimals.
+
+    Parameters
+    ----------
+    value : float
+        Any finite number.
+
+    Returns
+    -------
+    str
+        Such as ``"60"``, ``"7.17"``.
+    """
+    return number(value, 0 if float(value).is_integer() else None)
+
+
+def amount(value: float, unit: str) -> str:
+    """Return an amount in a readable unit.
+
+    Parameters
+    ----------
+    value : float
+        In `unit`.
+    unit : str
+        Such as ``"EUR million"``.
+
+    Returns
+    -------
+    str
+        Such as ``"EUR 2,010 bn"``, ``"60 currency units"``.
+    """
+    shown = scale(unit, value)
+    said = exact(value * shown.factor)
+    head, _, word = shown.unit.partition(" ")
+    is_money = len(head) == 3 and head.isupper()
+    return f"{head} {said} {word}".rstrip() if is_money else f"{said} {shown.unit}".rstrip()
+
+
 def tick(value: float) -> str:
     """Return the label of an axis tick: thousands separators, no idle decimals.
 

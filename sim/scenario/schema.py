@@ -152,8 +152,8 @@ class MonteCarlo(Section):
     networks: int = Field(default=1, ge=1, le=1)
     """Draws of the network; 1 until a random generator is chosen for a layer."""
 
-    sampler: Literal["philox"] = "philox"
-    """How draws are addressed."""
+    sampler: Literal["philox", "antithetic", "sobol"] = "philox"
+    """How draws belong together: independent, in mirrored pairs, or spread evenly (scrambled Sobol)."""
 
 
 class Scenario(Section):
@@ -356,16 +356,9 @@ class Scenario(Section):
         return override(self, changes)
 
     def _repr_html_(self) -> str:
-        import html
+        from sim.scenario.card import card
 
-        rows = {
-            "mode": f"{self.mode}, {self.horizon.steps} step(s)",
-            "shocks": ", ".join(shock.name for shock in self.shocks) or "none",
-            "channels": ", ".join(self.active) or "none",
-            "draws": f"{self.monte_carlo.draws:,}",
-        }
-        cells = "".join(f"<tr><th>{key}</th><td>{html.escape(value)}</td></tr>" for key, value in rows.items())
-        return f"<div><b>{html.escape(self.name)}</b>: {html.escape(self.title)}<table>{cells}</table></div>"
+        return card(self)
 
 
 def _without_none(data: Any) -> Any:

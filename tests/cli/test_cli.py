@@ -15,13 +15,14 @@ from typing import Any, ClassVar
 
 import pytest
 
-from sim.cli import run as run_module
+from sim.cli import control
 from sim.cli.app import main
+from sim.cli.control import check_room
 from sim.cli.errors import ResourceError, StoppedError, clean, report
 from sim.cli.list import KINDS, MEANINGS, listed
 from sim.cli.options import whole
 from sim.cli.progress import Lines, sentence
-from sim.cli.run import Request, again, check_room, parsed
+from sim.cli.run import Request, again, parsed
 from sim.cli.signals import Stop, stoppable
 from sim.cli.table import columns_of_text, number, summary_text
 from sim.errors import ConvergenceError, InputError, PluginError, Problem, StoreError, UsageError
@@ -229,17 +230,15 @@ class TestValuesOfOptions:
 
     def test_the_command_that_goes_on_is_complete(self) -> None:
         request = Request("my file.yaml", 10, None, 2, None, None, settings=("a=[1, 2]",), as_json=True)
-        assert again(request, 7, Path("r x")) == (
-            "sim run --seed 7 --out 'r x' --draws 10 --workers 2 --set 'a=[1, 2]' --json 'my file.yaml'"
-        )
-        assert again(Request("-x", None, None, None, None, None), 7, Path("r")).endswith("-- -x")
+        assert again(request, Path("r x")) == "sim resume --workers 2 --json 'r x'"
+        assert again(Request("x", None, None, None, None, None), Path("-r")) == "sim resume -- -r"
 
 
 class TestRoom:
     """What cannot be written is found before anything is started."""
 
     def test_a_full_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(run_module.shutil, "disk_usage", lambda _: SimpleNamespace(total=9, free=0))
+        monkeypatch.setattr(control.shutil, "disk_usage", lambda _: SimpleNamespace(total=9, free=0))
         with pytest.raises(ResourceError, match=r"0 bytes free, the run needs about 2.0 MB; nothing was started"):
             check_room(tmp_path / "r", 10)
         assert not (tmp_path / "r").exists()
@@ -584,5 +583,5 @@ class TestProcess:
                 child.kill()
         assert (child.returncode, out) == (130, "")
         assert len(err.splitlines()) == 1
-        assert "sim run --seed 7 --out r --draws 2000000 --workers 1 --quiet tiny.yaml" in err
+        assert "sim resume --workers 1 --quiet r" in err
         assert "Traceback" not in err

@@ -13,7 +13,7 @@ import pytest
 from sim.errors import ConvergenceError, FailedDrawsError, UsageError
 from sim.experiments.blocks import blocks, clean
 from sim.experiments.monte_carlo import Progress, run
-from sim.experiments.result import open_result
+from sim.experiments.opening import open_result
 
 
 def fails() -> None:
@@ -93,7 +93,7 @@ def test_only_the_failing_draw_fails(tmp_path: Path, toy: Any, scenario: Any) ->
     bad = result.failed_draws
     assert bad["draw"].tolist() == [40, 99]
     assert set(bad["reason"]) == {"ValueError: bad luck"}
-    assert bad["command"].iloc[0] == "sim run ring_of_ten --seed 7 --draws 41"
+    assert bad["command"].iloc[0] == f"sim repro {tmp_path} --draw 40"
     kept = np.delete(np.arange(100), [40, 99])
     for name, values in result.metrics.items():
         assert values[kept].tobytes() == clean_run.metrics[name][kept].tobytes()
@@ -155,7 +155,7 @@ def test_an_interrupted_run_keeps_its_parts(tmp_path: Path, toy: Any, scenario: 
     assert "interrupted" in (tmp_path / "run.log").read_text()
     more = toy()
     assert run(scenario, draws=2100, player=more, out=tmp_path).answer_sha256 == expected
-    assert min(more.played) == 1000
+    assert min(more.played) > 1500  # draws of the part that was not complete were kept in pieces
 
 
 def test_an_interrupt_inside_a_block_stops_the_run(toy: Any, scenario: Any) -> None:

@@ -12,7 +12,8 @@ import xarray as xr
 
 from sim.errors import StoreError
 from sim.experiments.monte_carlo import run
-from sim.experiments.result import Result, open_result
+from sim.experiments.opening import open_result
+from sim.experiments.result import Result
 from sim.experiments.statistics import COLUMNS, summarise
 
 
@@ -73,7 +74,8 @@ def test_a_round_trip(tmp_path: Path, result: Result, scenario: Any, toy: Any) -
     folder = result.save(tmp_path / "r")
     opened = open_result(folder)
     assert opened.provenance == result.provenance
-    assert opened.scenario_yaml == scenario.override({"record": "agents"}).canonical()
+    used = {"record": "agents", "monte_carlo.draws": 1200, "monte_carlo.seed": 7}
+    assert opened.scenario_yaml == scenario.override(used).canonical()
     assert opened.to_pandas().equals(result.to_pandas())
     assert opened.to_xarray().identical(result.to_xarray())
     assert opened.summary().equals(result.summary())
@@ -127,3 +129,13 @@ def test_failed_draws_are_empty_when_none_failed(result: Result) -> None:
     assert result.failed_draws.empty
     assert result.failed_draws.columns.tolist() == ["draw", "status", "reason", "command"]
     assert result.count("ok") == 1200
+
+
+@pytest.mark.parametrize("sampler", ["philox", "antithetic", "sobol"])
+def test_the_summary_knows_how_draws_belong_together(toy: Any, scenario: Any, sampler: str) -> None:
+    found = run(scenario.override({"monte_carlo.sampler": sampler}), draws=1500, player=toy())
+    assert found.sampler == sampler
+    values = found.metrics["system_loss"][:, -1]
+    expected = summarise(values, pairs=sampler == "antithetic")
+    assert found.summary().loc["system_loss", list(COLUMNS)].to_dict() == expected
+    assert any(sampler in note for note in found.notes) == (sampler != "philox")

@@ -17,6 +17,7 @@ from sim.experiments.statistics import (
     fewest,
     moments,
     notes,
+    paired_ranks,
     quantile,
     quantile_interval,
     quantile_ranks,
@@ -142,3 +143,35 @@ def test_order_changes_no_bit_and_powers_of_two_scale(values: list[float], luck:
     if np.abs(sample).max() < 1e150 and np.abs(sample[sample != 0.0]).min(initial=1.0) > 1e-150:
         assert moments(sample * 8.0) == (mean * 8.0, spread * 8.0)
     assert quantile(np.sort(sample), 0.5) in values
+
+
+def test_ranks_of_pairs_hold_even_for_equal_pairs() -> None:
+    # 10,000 draws that are 5,000 values twice: the ranks of 5,000 draws, doubled
+    low, high = quantile_ranks(5000, 0.99) or (0, 0)
+    assert paired_ranks(10_000, 0.99) == (2 * low - 1, 2 * high)
+    assert paired_ranks(700, 0.99) is None
+    assert notes(700, pairs=True) == ("99 %: no 95 % interval from 700 draws; at least 736 are needed",)
+
+
+@pytest.mark.parametrize("kind", ["mirrored", "equal"])
+def test_intervals_of_pairs_cover(kind: str) -> None:
+    law = stats.lognorm(0.7)
+    held = {"mean": 0, "p95": 0, "ES99": 0}
+    truth = {"mean": law.mean(), "p95": law.ppf(0.95)}
+    z = stats.norm.ppf(0.99)
+    truth["ES99"] = math.exp(0.245) * stats.norm.cdf(0.7 - z) / 0.01
+    errors, naive = [], []
+    for seed in range(200):
+        u = np.random.default_rng(seed).random(2000)
+        sample = law.ppf(np.column_stack([u, 1.0 - u if kind == "mirrored" else u]).ravel())
+        found = summarise(sample, pairs=True)
+        held["mean"] += abs(found["mean"] - truth["mean"]) <= 1.96 * found["se"]
+        held["p95"] += found["p95_lo"] <= truth["p95"] <= found["p95_hi"]
+        held["ES99"] += found["ES99_lo"] <= truth["ES99"] <= found["ES99_hi"]
+        errors.append(found["se"])
+        naive.append(summarise(sample)["se"])
+    assert 0.90 * 200 <= held["mean"] <= 0.99 * 200
+    assert held["p95"] >= 0.90 * 200
+    assert held["ES99"] >= 0.88 * 200
+    ratio = float(np.mean(errors) / np.mean(naive))
+    assert ratio == pytest.approx(math.sqrt(2.0), rel=0.01) if kind == "equal" else ratio < 0.8

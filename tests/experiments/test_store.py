@@ -16,9 +16,9 @@ from sim.errors import StoreError
 from sim.experiments import parquet, store
 from sim.experiments.disk import NoRoomError, commit, only_writer
 from sim.experiments.monte_carlo import run
+from sim.experiments.opening import open_result
 from sim.experiments.part import FAILED, Part, columns, digest, from_columns, join
 from sim.experiments.provenance import dumped, engine, key_of, told
-from sim.experiments.result import open_result
 from sim.experiments.store import Store
 
 KEY = "0" * 64

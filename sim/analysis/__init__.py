@@ -1,0 +1,1 @@
+"""Questions about many runs: differences between scenarios, and what makes them."""

@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all bench campaign mutation lint format wheel-check clean
+.PHONY: help demo test test-all bench campaign mutation faults gallery docs lint format wheel-check clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -35,6 +35,16 @@ campaign: $(VENV)/.test ## 10,000 random systems against independent references 
 mutation: $(VENV)/.test ## 100 seeded edits of kernels and solvers; the tests must notice at least 95 (about an hour)
 	$(BIN)/python -m tests.campaign.mutation --edits 100 --seed 1
 
+faults: $(VENV)/.test ## 200 kills at random times and a crash at every write; every resume must give the same answer (40 minutes)
+	$(BIN)/python -m tests.campaign_runs.kill --times 200 --seed 1
+	$(BIN)/python -m tests.campaign_runs.crash
+
+gallery: $(VENV)/.core ## draw the figures of the README again
+	$(BIN)/python docs/gallery.py
+
+docs: $(VENV)/.docs ## build the pages into docs/_build/html; a warning is an error (2 minutes)
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
 lint: $(VENV)/.dev ## format, lint, types, import contracts, docstrings
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -56,7 +66,7 @@ wheel-check: $(VENV)/.core ## build a wheel, install it elsewhere, run the demo 
 	echo "wheel-check: the installed wheel ran eu48_sovereign from another folder"
 
 clean: ## remove the environment, caches and builds (results stay)
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks
+	rm -rf $(VENV) build dist docs/_build docs/reference docs/tutorials/*.ipynb .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is newer than pyproject.toml when the environment holds what it asks for.
@@ -71,6 +81,10 @@ $(VENV)/.core: pyproject.toml $(VENV)/.python
 
 $(VENV)/.test: pyproject.toml $(VENV)/.core
 	$(BIN)/python -m pip --disable-pip-version-check install -q -e '.[test]'
+	@touch $@
+
+$(VENV)/.docs: pyproject.toml $(VENV)/.core
+	$(BIN)/python -m pip --disable-pip-version-check install -q -e '.[docs]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.test

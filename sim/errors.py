@@ -167,6 +167,8 @@ class FailedDrawsError(SimError):
 
     def __init__(self, failed: int, draws: int, first: int, reason: str) -> None:
         self.failed, self.draws, self.first, self.reason = failed, draws, first, reason
+        if reason.startswith(f"{PluginError.__name__}: "):
+            self.exit_code = PluginError.exit_code
         super().__init__(f"{failed} of {draws} draws failed; first: draw {first}: {reason}")
 
 

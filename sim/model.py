@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import ClassVar
 
-import mesa
 import numpy as np
 
 from sim.agents.bank import BankDecision, BankView
@@ -25,6 +25,11 @@ from sim.scenario.schema import Scenario
 from sim.simulation import Block, Simulation, joined
 from sim.state import BANKS, COLUMNS
 from sim.system import System
+
+with warnings.catch_warnings():
+    # mesa asks tqdm for a notebook's progress bar when it is imported, and tqdm complains where widgets are missing
+    warnings.simplefilter("ignore")
+    import mesa
 
 LANE = 0
 """A model plays one draw; its numbers are this lane of the state."""

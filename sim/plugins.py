@@ -121,14 +121,12 @@ class Registry(Generic[T]):
             Name -> ``package version``; several are joined by "and".
         """
         names = {entry.name for entry in installed(self.group) if self._nameable(entry.name)}
-        return {name: _listed(_package(entry) for entry in self._found(name)) for name in sorted(names)}
+        return {name: " and ".join(sorted(_package(entry) for entry in self._found(name))) for name in sorted(names)}
 
     def __getitem__(self, name: str) -> T:
         """Return what is filed under a name, loading an installed plug-in if need be."""
         package, _, plain = name.rpartition(":")
         claims = [entry for entry in self._found(plain) if not package or _slug(entry) == _plain(package)]
-        if package and not claims:
-            raise UnknownNameError(self.sort, name, self.names())
         if not package and plain in self._own:
             if claims:
                 raise PluginError(f"name {plain!r} is built in; package {_package(claims[0])} may not replace it")
@@ -136,7 +134,10 @@ class Registry(Generic[T]):
         if not claims:
             raise UnknownNameError(self.sort, name, self.names())
         if len(claims) > 1:
-            listed, first = _listed(_package(entry) for entry in claims), min(_slug(entry) for entry in claims)
+            listed, first = (
+                " and ".join(sorted(_package(entry) for entry in claims)),
+                min(_slug(entry) for entry in claims),
+            )
             raise PluginError(
                 f"name {plain!r} is claimed by packages {listed}; remove one or write {first + ':' + plain!r}"
             )
@@ -146,9 +147,7 @@ class Registry(Generic[T]):
         return self._loaded[key]
 
     def __contains__(self, name: object) -> bool:
-        if not isinstance(name, str):
-            return False
-        package, _, plain = name.rpartition(":")
+        package, _, plain = str(name).rpartition(":")
         if not package:
             return name in self._own or name in self.others()
         return any(_slug(entry) == _plain(package) for entry in self._found(plain))
@@ -224,14 +223,15 @@ class Registry(Generic[T]):
         if problems:
             raise PluginError(f"{where} {'; '.join(problems)}")
         if isinstance(thing, type):
-            needs = _declared(thing)
-            if needs is None:
-                raise PluginError(
-                    f"{where} does not say which plug-in interface it was written for; add to its class: "
-                    f"interface: ClassVar[int] = {INTERFACE}"
-                )
+            needs, said = (
+                _declared(thing),
+                "does not say which plug-in interface it was written for; add to its class: ",
+            )
+            said += f"interface: ClassVar[int] = {INTERFACE}"
+            if needs is not None:
+                said = f"needs plug-in interface {needs}, this program has {INTERFACE}"
             if needs != INTERFACE:
-                raise PluginError(f"{where} needs plug-in interface {needs}, this program has {INTERFACE}")
+                raise PluginError(f"{where} {said}")
             # under "package:name" it is another class, so that neither spelling renames the other
             cls: Any = thing if ":" not in name else type(thing.__name__, (thing,), {"__module__": thing.__module__})
             cls.name, cls.package = name, _package(entry)
@@ -246,20 +246,20 @@ def _declared(cls: type) -> object:
     return said[0] if said else None
 
 
-def foreign(cls: type) -> bool:
-    """Return whether a class is none of ours: installed by another package, or written in a notebook.
+def foreign(thing: Any) -> bool:
+    """Return whether a class or function is none of ours: installed by another package, or written in a notebook.
 
     Parameters
     ----------
-    cls : type
-        Any class.
+    thing : class or function
+        Any.
 
     Returns
     -------
     bool
         By the module it was written in.
     """
-    return cls.__module__.partition(".")[0] != "sim"
+    return str(thing.__module__).partition(".")[0] != "sim"
 
 
 def checkup(*registries: Registry[Any], load: bool = False) -> list[Problem]:
@@ -334,10 +334,6 @@ def _slug(entry: EntryPoint) -> str:
     return _plain(entry.dist.name) if entry.dist else "unknown"
 
 
-def _listed(names: Iterable[str]) -> str:
-    return " and ".join(sorted(names))
-
-
 def _lost(entry: EntryPoint) -> str | None:
     """Return why an entry point leads nowhere, as far as can be told without importing it."""
     match = EntryPoint.pattern.match(entry.value)
@@ -367,28 +363,30 @@ def who(plugin: Plugin) -> str:
     return named(plugin.name or type(plugin).__name__, plugin.package)
 
 
-def origins(plugins: Iterable[Plugin]) -> dict[str, str]:
+def origins(plugins: Iterable[Any]) -> dict[str, str]:
     """Return where the plug-ins of others come from, so that changed code is never taken for the same.
 
     Parameters
     ----------
-    plugins : iterable of Plugin
-        Such as the channels and shocks of a scenario; our own are left out.
+    plugins : iterable of Plugin or function
+        Such as the channels and shocks of a scenario and the functions of its metrics; our own are left out.
 
     Returns
     -------
     dict of str to str
-        Class and module -> package, version and 12 digits of the SHA-256 of its sources.
+        Module and name -> package, version and 12 digits of the SHA-256 of its sources.
     """
     found = {}
-    for cls in {type(plugin) for plugin in plugins if foreign(type(plugin))}:
-        seen = hashlib.sha256()
-        for path in _sources(cls.__module__):
-            seen.update(hashlib.sha256(path.read_bytes()).digest())
-        if cls.__module__ == "__main__":  # written in a notebook: what its cells said
-            with suppress(OSError, TypeError):
-                seen.update(inspect.getsource(cls).encode())
-        found[f"{cls.__module__}:{cls.__qualname__}"] = f"{cls.package or 'unpackaged'}+{seen.hexdigest()[:12]}"
+    for thing in {type(plugin) if isinstance(plugin, Plugin) else plugin for plugin in plugins}:
+        if foreign(thing):
+            seen = hashlib.sha256()
+            for path in _sources(thing.__module__):
+                seen.update(hashlib.sha256(path.read_bytes()).digest())
+            if thing.__module__ == "__main__":  # written in a notebook: what its cells said
+                with suppress(OSError, TypeError):
+                    seen.update(inspect.getsource(thing).encode())
+            package = getattr(thing, "package", "") or "unpackaged"
+            found[f"{thing.__module__}:{thing.__qualname__}"] = f"{package}+{seen.hexdigest()[:12]}"
     return dict(sorted(found.items()))
 
 

@@ -214,7 +214,8 @@ class Simulation:
             moved = np.concatenate([state.worth, state.price])
             for name, channel in self.channels.items():
                 rows = slice(n, None) if channel.letter == "M" else slice(0, n)
-                moved[rows] = channel.respond(self._given(name), view, signals[name])
+                # channels of one letter share their values: the meet of isotone maps is isotone
+                moved[rows] = np.minimum(moved[rows], channel.respond(self._given(name), view, signals[name]))
             return moved
 
         found = reach(onward, top, tol=tol, max_rounds=most)

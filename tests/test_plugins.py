@@ -154,7 +154,8 @@ def test_the_package_is_installed_listed_and_run_from_another_process(tutorial, 
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    assert "plug-in of package contagion-funding-cost" in sim("list", "channels")
+    page = code_of(ROOT / "docs" / "tutorials" / "write_a_channel.md")
+    assert f"$ sim list channels\n{sim('list', 'channels')}$ " in page
     told = sim("describe", "funding_cost")
     assert "Extra interest a step" in told
     assert "in [0, 1]" in told or "0 to 1" in told
@@ -267,8 +268,8 @@ BROKEN = {
 @pytest.mark.parametrize("how", BROKEN)
 def test_p01_p02_other_commands_work_with_a_broken_plug_in(how, plug, tmp_path, capsys):
     source, _ = BROKEN[how]
-    target = plug(f"open({str(tmp_path / 'imported')!r}, 'w').close()\n{source}")
-    assert target
+    points = {"sim.channels": {"x": "mod_y:X"}, "sim.shocks": {"s": "mod_y:S"}, "sim.metrics": {"m": "mod_y:M"}}
+    plug(f"open({str(tmp_path / 'imported')!r}, 'w').close()\n{source}", points=points)
     for words in (["list"], ["describe", "credit"], ["schema"], ["validate", "ring_of_ten"], ["plan", "ring_of_ten"]):
         assert main(words) == 0, words
     assert main(["run", "ring_of_ten", "--out", str(tmp_path / "out")]) == 0
@@ -310,6 +311,15 @@ def test_the_check_up_without_import_tells_what_the_metadata_show(plug, tmp_path
         assert line in found, found
     assert len(found.splitlines()) == 8
     assert not (tmp_path / "imported").exists()
+
+
+def test_list_warns_and_names_the_package(plug, capsys):
+    plug("", points={"sim.channels": {"lost": "no_such_top:X"}, "sim.metrics": {"m": "no_such_top:M"}})
+    assert main(["list"]) == 0
+    said = capsys.readouterr()
+    assert "warning: plug-in 'lost' (package y 1.0): no module named 'no_such_top'" in said.err
+    assert "warning: plug-in 'm' (package y 1.0): no module named 'no_such_top'" in said.err
+    assert "plug-in of package y 1.0" in said.out
 
 
 def test_no_plug_in_no_warning():
@@ -708,6 +718,12 @@ def test_origins_change_with_the_code(plug):
     assert first["mod_y:X"].startswith("y 1.0+")
     (target / "mod_y.py").write_text(method("return None"))
     assert origins([CHANNELS["x"]()]) != first
+
+
+def test_origins_of_metrics(plug):
+    plug("from sim.metrics import Metric\ndef f(system, state): return state.price[0]\nM = Metric('1', '', f)",
+         points={"sim.metrics": {"m": "mod_y:M"}})  # fmt: skip
+    assert list(origins([METRICS[name].of for name in ("m", "defaults", "credit_loss")])) == ["mod_y:f"]
 
 
 def test_a_parameter_of_a_plug_in_is_checked_and_described(plug, scenario_file, tmp_path, capsys):

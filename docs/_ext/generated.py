@@ -128,7 +128,10 @@ def table(parameters: Iterable[dict[str, str]]) -> Iterator[str]:
 def cells(each: dict[str, str]) -> tuple[str, ...]:
     """Return a row of the table."""
     default = each["default"] if each["default"] == "must be given" else literal(each["default"])
-    return literal(each["key"]), cell(each["allowed"]), each["unit"], default, cell(each["meaning"])
+    meaning = cell(each["meaning"])
+    if len(default) > 28:  # a list would make its column wider than all others
+        default, meaning = "", f"{meaning} Default: {cell(each['default'])}"
+    return literal(each["key"]), cell(each["allowed"]), each["unit"], default, meaning
 
 
 def prose(thing: object) -> str:

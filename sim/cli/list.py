@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sim.cli.errors import clean, emit
+from sim.cli.errors import clean, emit, warn
 from sim.cli.options import AsJson, Debug, chosen
 from sim.cli.table import terminal_width
 
 if TYPE_CHECKING:
+    from sim.errors import Problem
     from sim.plugins import Registry
 
 WIDTH = 100
@@ -60,6 +61,8 @@ def list_(
     """
     wanted = tuple(KINDS) if kind is None else (chosen("kind", kind, tuple(KINDS)),)
     found = {name: KINDS[name]() for name in wanted}
+    if not {"channels", "shocks", "metrics"}.isdisjoint(wanted):
+        warn(_unusable())
     if as_json:
         emit(json.dumps(found if kind is None else found[kind], indent=2))
     elif kind is None:
@@ -123,15 +126,29 @@ def _shocks() -> dict[str, str]:
 
 
 def _metrics() -> dict[str, str]:
-    from sim.metrics import describe, names
+    from sim.metrics import METRICS, describe, names
 
-    return {name: "{1} [{0}]".format(*describe(name)) for name in names()}
+    others = METRICS.others()
+    return {
+        name: f"plug-in of package {others[name]}" if name in others else "{1} [{0}]".format(*describe(name))
+        for name in names()
+    }
 
 
 def _valuations() -> dict[str, str]:
     from sim.kernels.valuation import VALUATIONS
 
     return {name: MEANINGS.get(name, "") for name in VALUATIONS}
+
+
+def _unusable() -> tuple[Problem, ...]:
+    """Return which installed plug-ins a scenario could not name, as far as can be told without importing them."""
+    from sim.channels.base import CHANNELS
+    from sim.metrics import METRICS
+    from sim.plugins import checkup
+    from sim.shocks.base import SHOCKS
+
+    return tuple(checkup(CHANNELS, SHOCKS, METRICS))
 
 
 def _registered(registry: Registry[Any], package: str) -> dict[str, str]:

@@ -239,8 +239,12 @@ def hold_to_laws(
 
     Parameters
     ----------
-    sort, name, parameters, currency
+    sort, name : str
         As in `broken_laws`.
+    parameters : mapping, optional
+        As a scenario gives them.
+    currency : tuple of str
+        Parameters that are money.
 
     Raises
     ------

@@ -125,8 +125,16 @@ class WatchedLedger(Ledger):
 
         Parameters
         ----------
-        name, rows, amount, source, for_cash
-            As in `Ledger.create`.
+        name : str
+            Money column.
+        rows : int or slice
+            Owners.
+        amount : float64[n_rows, n_lanes] or float64[n_lanes], currency
+            Finite, not negative.
+        source : str
+            The plug-in's own name.
+        for_cash : bool
+            Whether the sector pays for it.
         """
         self._sourced("create", source)
         self._money("create", name)
@@ -139,8 +147,18 @@ class WatchedLedger(Ledger):
 
         Parameters
         ----------
-        name, rows, face, paid, source, via
-            As in `Ledger.settle`.
+        name : str
+            Money column.
+        rows : int or slice
+            Owners.
+        face : float64[n_rows, n_lanes] or float64[n_lanes], currency
+            What ends.
+        paid : float64[n_rows, n_lanes] or float64[n_lanes], currency
+            What is paid for it.
+        source : str
+            The plug-in's own name.
+        via : str
+            ``"cash"`` or ``"estate"``.
         """
         self._sourced("settle", source)
         self._money("settle", name)
@@ -159,8 +177,10 @@ class WatchedLedger(Ledger):
 
         Parameters
         ----------
-        outlay, source
-            As in `Ledger.fund_investors`.
+        outlay : float64[n_lanes], currency
+            What they are about to pay.
+        source : str
+            The plug-in's own name.
         """
         self._sourced("fund_investors", source)
         self._checked("fund_investors: outlay", outlay, ())
@@ -171,8 +191,16 @@ class WatchedLedger(Ledger):
 
         Parameters
         ----------
-        name, rows, buyer, amount, source
-            As in `Ledger.transfer`.
+        name : str
+            Money column.
+        rows : int or slice
+            Owners.
+        buyer : int
+            Row of the buying sector.
+        amount : float64[n_rows, n_lanes] or float64[n_lanes], currency
+            Finite, not negative.
+        source : str
+            The plug-in's own name.
         """
         self._sourced("transfer", source)
         self._money("transfer", name)
@@ -185,8 +213,16 @@ class WatchedLedger(Ledger):
 
         Parameters
         ----------
-        rows, buyer, sold, price, source
-            As in `Ledger.transfer_units`.
+        rows : int or slice
+            Owners.
+        buyer : int
+            Row of the buying sector.
+        sold : float64[n_rows, n_assets, n_lanes], pieces
+            Not negative.
+        price : float64[n_assets, n_lanes], currency per piece
+            Not negative.
+        source : str
+            The plug-in's own name.
         """
         self._sourced("transfer_units", source)
         n_assets = self.state.units.shape[1]
@@ -200,8 +236,12 @@ class WatchedLedger(Ledger):
 
         Parameters
         ----------
-        row, amount, source
-            As in `Ledger.destroy`.
+        row : int
+            Owner.
+        amount : float64[n_rows, n_lanes] or float64[n_lanes], currency
+            Finite, not negative.
+        source : str
+            The plug-in's own name.
         """
         self._sourced("destroy", source)
         self._checked("destroy: amount", amount, (), row)
@@ -213,8 +253,10 @@ class WatchedLedger(Ledger):
 
         Parameters
         ----------
-        price, source
-            As in `Ledger.revalue_price`.
+        price : float64[n_assets, n_lanes], currency per piece
+            Not negative.
+        source : str
+            The plug-in's own name.
         """
         self._sourced("revalue_price", source)
         self._checked("revalue_price: price", price, (self.state.price.shape[0],))
@@ -226,8 +268,10 @@ class WatchedLedger(Ledger):
 
         Parameters
         ----------
-        worth, source
-            As in `Ledger.revalue_worth`.
+        worth : float64[n_agents, n_lanes], 1
+            In [0, 1].
+        source : str
+            The plug-in's own name.
         """
         self._sourced("revalue_worth", source)
         self._checked("revalue_worth: recovery", worth, (self.state.n_agents,), slice(None), top=1.0)
@@ -239,8 +283,12 @@ class WatchedLedger(Ledger):
 
         Parameters
         ----------
-        failing, recovery, source
-            As in `Ledger.settle_claims`.
+        failing : bool[n_agents, n_lanes]
+            Whose debts end.
+        recovery : float64[n_agents, n_lanes], 1
+            In [0, 1].
+        source : str
+            The plug-in's own name.
         """
         self._sourced("settle_claims", source)
         self._checked("settle_claims: failing", failing, (self.state.n_agents,), slice(None), top=1.0)

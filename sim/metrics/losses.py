@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -214,6 +215,7 @@ def _guarded(name: str, package: str, of: Callable[[System, State], Float]) -> C
     """Return a metric of others that cannot write to the state, and answers with one finite number a lane."""
     told = named(name, package)
 
+    @functools.wraps(of)
     def call(system: System, state: State) -> Float:
         found = watched(told, "the metric", lambda: of(system, read_only(state)))
         if not isinstance(found, np.ndarray) or found.shape != (state.n_lanes,):

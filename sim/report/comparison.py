@@ -43,7 +43,7 @@ def comparison_figure(table: pd.DataFrame, labels: Mapping[str, str], title: str
     Figure
         Belongs to no window.
     """
-    from matplotlib.figure import Figure
+    from sim.report.shown import Shown
 
     runs, units = list(dict.fromkeys(table["run"])), list(dict.fromkeys(table["unit"]))
     panels = [table[table["unit"] == unit] for unit in units]
@@ -58,7 +58,7 @@ def comparison_figure(table: pd.DataFrame, labels: Mapping[str, str], title: str
         top = second + 1.4 * style.HEAD / 72.0 * (below.count("\n") + 1) + (0.55 if len(runs) > 1 else 0.3)
         each = [ROW * (max(1, len(runs) * 0.8) * panel["metric"].nunique() + 0.4) for panel in panels]
         tall = top + sum(each) + 0.75 * len(panels)
-        figure = Figure(figsize=(wide, tall))
+        figure = Shown(figsize=(wide, tall))
         figure.text(EDGE / wide, 1 - 0.22 / tall, head, ha="left", va="top", fontsize=style.TITLE, fontweight="bold")
         figure.text(EDGE / wide, 1 - second / tall, below, ha="left", va="top", fontsize=style.HEAD, color=style.QUIET)
         at = tall - top

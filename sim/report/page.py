@@ -55,7 +55,7 @@ def page(
     tuple of Figure and list of Axes
         The figure belongs to no window and to no global state.
     """
-    from matplotlib.figure import Figure
+    from sim.report.shown import Shown
 
     around = margins or Margins()
     each, high = size
@@ -70,7 +70,7 @@ def page(
         top = second + 1.4 * style.HEAD / 72.0 * (below.count("\n") + 1) + around.above
         bottom = around.below + (0.29 + 1.3 * style.SMALL / 72.0 * foot.count("\n") if foot else 0.1)
         tall = top + high + bottom
-        figure = Figure(figsize=(wide, tall))
+        figure = Shown(figsize=(wide, tall))
         place = EDGE / wide
         figure.text(place, 1 - first / tall, head, ha="left", va="top", fontsize=style.TITLE, fontweight="bold")
         figure.text(place, 1 - second / tall, below, ha="left", va="top", fontsize=style.HEAD, color=style.QUIET)

@@ -95,7 +95,7 @@ def _sheet(
     left: float = LEFT,
 ) -> tuple[Figure, list[Axes]]:
     """An empty figure with its texts and axes; it grows with what it holds."""
-    from matplotlib.figure import Figure
+    from sim.report.shown import Shown
 
     across = min(ACROSS, panels)
     down = -(-panels // across)
@@ -109,7 +109,7 @@ def _sheet(
     top = second + 1.4 * style.HEAD / 72.0 * (below.count("\n") + 1) + 0.4 + (0.25 if named else 0.0)
     bottom = 0.62 + (0.2 + 1.3 * style.SMALL / 72.0 * (foot.count("\n") + 1) if foot else 0.0)
     high = top + bottom + down * tall + (down - 1) * GAP_Y
-    figure = Figure(figsize=(wide, high))
+    figure = Shown(figsize=(wide, high))
     figure.text(RIGHT / wide, 1 - 0.22 / high, head, ha="left", va="top", fontsize=style.TITLE, fontweight="bold")
     figure.text(RIGHT / wide, 1 - second / high, below, ha="left", va="top", fontsize=style.HEAD, color=style.QUIET)
     figure.text(RIGHT / wide, 0.12 / high, foot, ha="left", va="bottom", fontsize=style.SMALL, color=style.QUIET)

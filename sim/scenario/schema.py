@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SerializeAsAny, 
 from sim.channels import PHASES, Channel
 from sim.errors import InputError, Problem, UnknownNameError
 from sim.metrics import METRICS
+from sim.plugins import origins
 from sim.shocks import Shock
 from sim.system import System
 
@@ -219,6 +220,7 @@ class Scenario(Section):
         for name in self.metrics:
             if name not in METRICS:
                 raise UnknownNameError("metric", name, METRICS, "metrics: ")
+            METRICS.known(name)  # loads a plug-in, so that a broken one is refused before any draw is played
         if any(unicodedata.category(char) == "Cc" for char in self.name + self.title):
             raise ValueError("name holds control characters")
         if self.mode == "static" and self.horizon.steps != 1:
@@ -322,7 +324,11 @@ class Scenario(Section):
         data = self.plain()
         for key in ("draws", "seed"):
             data["monte_carlo"].pop(key, None)
-        text = json.dumps([data, sorted(self._origin.inputs.items())], sort_keys=True, allow_nan=False)
+        said = [data, sorted(self._origin.inputs.items())]
+        measured = [METRICS.known(name).of for name in self.metrics]
+        if made := origins([*self.shocks, *self.channels.values(), *measured]):
+            said.append(made)  # a plug-in whose code has changed never continues an old run
+        text = json.dumps(said, sort_keys=True, allow_nan=False)
         seen = hashlib.sha256(text.encode())
         system = self._origin.system
         if system is not None:

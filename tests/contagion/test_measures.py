@@ -375,3 +375,11 @@ def test_bad_options_of_paths():
         communicability([[1.0]])
     with pytest.raises(InputError, match=r"terms is 1\.5"):
         communicability([[0.0]], terms=1.5)
+
+
+def test_an_unusable_network_is_the_only_fault_reported() -> None:
+    # with no agents to go by, every other length would look wrong
+    for wrong in (np.array([["a"]]), np.zeros(3), np.zeros((2, 3))):
+        with pytest.raises(InputError) as error:
+            contagion_index(wrong, [5.0, 2.0], [[0.0, 1.0], [0.0, 3.0]])
+        assert [problem.key for problem in error.value.problems] == ["exposures"]

@@ -16,7 +16,7 @@ class FundingCost(Channel):
     letter: ClassVar[str] = "F"
     phases: ClassVar[Mapping[str, str]] = {"funding": "reprice"}
 
-    spread: float = Field(default=0.01, ge=0, le=1)
+    spread: float = Field(default=0.0001, ge=0, le=1)
     """Extra interest a step for a bank that has all its equity at stake, as a share of its funding, 1."""
 
     def reprice(self, step: Step) -> None:

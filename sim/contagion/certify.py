@@ -143,7 +143,9 @@ def certain(
         ``float64[n, n]``, row exposed to column.
     respond : callable
         ``pressure float64[n, n_lanes] -> signal float64[n, n_lanes]``, isotone, lanes independent.
-    start, tol, max_rounds, rising
+    start : float64[n, n_lanes], 1
+        As in `reach`.
+    tol, max_rounds, rising : float, int, bool
         As in `reach`.
 
     Returns

@@ -132,7 +132,7 @@ def propagate(
         array it is given.
     start : float64[n, n_lanes], 1
         As in `fixed_point`.
-    tol, max_rounds, rising
+    tol, max_rounds, rising : float, int, bool
         As in `fixed_point`.
 
     Returns

@@ -274,7 +274,6 @@ class Result:
         -------
         Figure
             Belongs to no window.
-
         """
         from sim.experiments.plots import plot
 

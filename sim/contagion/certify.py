@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -90,7 +91,13 @@ def confirmed(step: Callable[[Float], Float], x: Float, tol: float, *, rising: b
 
 
 def reach(
-    step: Callable[[Float], Float], start: Float, *, tol: float, max_rounds: int, rising: bool = False
+    step: Callable[[Float], Float],
+    start: Float,
+    *,
+    tol: float,
+    max_rounds: int,
+    rising: bool = False,
+    proved: Callable[[Float], Bool] | None = None,
 ) -> FixedPoint:
     """Iterate as `sim.contagion.solve.fixed_point` and certify only what is `confirmed`.
 
@@ -109,6 +116,9 @@ def reach(
         Most rounds of one attempt; a lane that has used up as many in all makes no further one.
     rising : bool
         Whether `start` is the lower end.
+    proved : callable, optional
+        ``x float64[n, n_lanes] -> bool[n_lanes]``: whether the fixed point aimed at is within `tol` of x; by default
+        `confirmed`.
 
     Returns
     -------
@@ -116,6 +126,7 @@ def reach(
         Certified lanes are within `tol` of the greatest (least) fixed point.
     """
     lanes = start.shape[1]
+    prove = proved or partial(confirmed, step, tol=tol, rising=rising)
     x = start.copy()
     rounds = np.zeros(lanes, dtype=np.int64)
     residual, bound = np.full(lanes, np.inf), np.full(lanes, np.inf)
@@ -125,7 +136,7 @@ def reach(
         x = np.where(pending, found.x, x)
         rounds = np.where(pending, rounds + found.rounds, rounds)
         residual, bound = np.where(pending, found.residual, residual), np.where(pending, found.bound, bound)
-        certified |= pending & found.certified & confirmed(step, x, tol, rising=rising)
+        certified |= pending & found.certified & prove(x)
         pending &= ~certified & found.certified & (rounds < max_rounds)
         if not pending.any():
             break

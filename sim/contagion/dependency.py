@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from sim.arrays import Bool, Csr, Float, csr, empty
-from sim.contagion.certify import TIGHTER, confirmed
+from sim.contagion.certify import confirmed, reach
 from sim.contagion.inputs import Inputs
-from sim.contagion.solve import FixedPoint, fixed_point
+from sim.contagion.solve import FixedPoint
 from sim.kernels.pull import pull
 from sim.kernels.service import log_service, lost_to_each, lost_to_mix, lost_to_weakest
 
@@ -200,21 +200,11 @@ def rest(step: Callable[[Float], Float], start: Float, tol: float, max_rounds: i
     FixedPoint
         Certified lanes are within `tol` of the least (or, falling, the greatest) fixed point.
     """
-    lanes = start.shape[1]
-    x = start.copy()
-    rounds = np.zeros(lanes, dtype=np.int64)
-    residual, bound = np.full(lanes, np.inf), np.full(lanes, np.inf)
-    certified, pending = np.zeros(lanes, dtype=np.bool_), np.ones(lanes, dtype=np.bool_)
-    for factor in TIGHTER:
-        found = fixed_point(step, x, tol=tol * factor, max_rounds=max_rounds, rising=rising)
-        x = np.where(pending, found.x, x)
-        rounds = np.where(pending, rounds + found.rounds, rounds)
-        residual, bound = np.where(pending, found.residual, residual), np.where(pending, found.bound, bound)
-        certified |= pending & found.certified & _proved(step, x, start, tol, rising)
-        pending &= ~certified & found.certified & (rounds < max_rounds)
-        if not pending.any():
-            break
-    return FixedPoint(x, rounds, residual, np.where(certified, np.minimum(bound, tol), bound), certified)
+
+    def proved(x: Float) -> Bool:
+        return _proved(step, x, start, tol, rising)
+
+    return reach(step, start, tol=tol, max_rounds=max_rounds, rising=rising, proved=proved)
 
 
 def _proved(step: Callable[[Float], Float], x: Float, start: Float, tol: float, rising: bool) -> Bool:

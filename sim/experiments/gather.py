@@ -275,7 +275,7 @@ def _manifest(task: Task, draws: int) -> Manifest:
         unit, meaning = describe(name)
         metrics.append({"name": name, "unit": currency or unit if unit == "currency" else unit, "description": meaning})
     return {
-        "run_key": key_of(scenario.digest, task.seed, scenario.record, player=_named(task.play)),
+        "run_key": key_of(scenario.digest, task.seed, scenario.record, model=_model(task.play)),
         "name": scenario.name,
         "title": scenario.title or scenario.name,
         "mode": scenario.mode,
@@ -303,6 +303,11 @@ def _named(play: Any) -> str | None:
     if getattr(play, "__module__", "") in ("sim.simulation", "sim.model"):
         return None
     return clean(f"{getattr(play, '__module__', '')}.{getattr(play, '__qualname__', type(play).__qualname__)}")
+
+
+def _model(play: Any) -> str | None:
+    """Whose agents play, if they decide for themselves; a player that is a function may be mended and gone on with."""
+    return _named(play) if isinstance(getattr(play, "__self__", None), type) else None
 
 
 def _plain(cells: Sequence[Any]) -> list[dict[str, Any]]:

@@ -83,8 +83,8 @@ def run(
     allow_uncertified : bool
         Whether to return draws whose solvers stopped before their tolerance.
     player : callable, optional
-        Plays one block instead of `sim.simulation.play`, with the same arguments. Its name is part of the run key, its
-        code is not: give a changed one its own result folder.
+        Plays one block instead of `sim.simulation.play`, with the same arguments. Neither its name nor its code is
+        part of the run key: give it its own result folder.
     cluster : str, optional
         ``"local:4"`` for four processes here, the address of a Dask scheduler or the path of its file; needs `out`, on
         a disk that all workers see, and the package's extra ``cluster``. By default threads of this process.
@@ -245,7 +245,8 @@ def _seed(scenario: Scenario, given: int | None, folder: Path | None) -> int:
             held = read_manifest(folder)
         except StoreError:  # nothing to go on with; what is wrong with the folder is told when it is prepared
             return secrets.randbits(63)
-        if key_of(scenario.digest, held["seed"], scenario.record, player=held.get("player")) == held["run_key"]:
+        models = (None, held.get("player"))
+        if held["run_key"] in {key_of(scenario.digest, held["seed"], scenario.record, model=name) for name in models}:
             return int(held["seed"])
     return secrets.randbits(63)
 

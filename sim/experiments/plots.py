@@ -12,7 +12,6 @@ from sim.arrays import Bool, Float
 from sim.errors import UnknownNameError, UsageError
 from sim.experiments.bearers import FIRST, TOTAL, losses_by_bearer
 from sim.experiments.part import FAILED
-from sim.experiments.result import PLOTTED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,12 +83,12 @@ def plot(result: Result, kind: str = "standard", **options: Any) -> Figure:
 def _standard(result: Result) -> Figure:
     from sim.report.standard import standard_figure
 
-    shown, cut = result.shown()
+    shown, of = result.shown()
     failed, uncertified, imputed = (result.manifest[name] for name in ("failed", "uncertified", "imputed"))
     played = result.draws - failed
     told = [f"{played:,} draw{'' if played == 1 else 's'}, seed {result.seed}"]
     told += [f"{failed:,} failed"] if failed else []
-    told += [f"the first {PLOTTED:,} shown"] if cut else []
+    told += [f"the first {of:,} shown"] if of < result.draws else []
     told += [f"{uncertified:,} not certified"] if uncertified else []
     told += [f"{len(imputed):,} input cells imputed"] if imputed else []
     return standard_figure(shown, result.info, result.title, ", ".join(told))

@@ -124,7 +124,7 @@ def run_key(scenario: Keyed, seed: int, record: str | None = None) -> str:
     return key_of(scenario.digest, seed, record or scenario.record)
 
 
-def key_of(scenario_sha256: str, seed: int, record: str, made_by: str | None = None, player: str | None = None) -> str:
+def key_of(scenario_sha256: str, seed: int, record: str, made_by: str | None = None, model: str | None = None) -> str:
     """Return the run key of its parts.
 
     Parameters
@@ -137,8 +137,8 @@ def key_of(scenario_sha256: str, seed: int, record: str, made_by: str | None = N
         What is kept.
     made_by : str, optional
         Engine; by default this one.
-    player : str, optional
-        Who plays, if not the rules of this package.
+    model : str, optional
+        Class of agents that decide for themselves.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def key_of(scenario_sha256: str, seed: int, record: str, made_by: str | None = N
         SHA-256, 64 hexadecimal digits.
     """
     said = {"engine": made_by or engine(), "record": record, "scenario": scenario_sha256, "seed": seed}
-    said |= {"player": player} if player else {}
+    said |= {"model": model} if model else {}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 

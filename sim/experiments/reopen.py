@@ -153,8 +153,7 @@ def reopen(folder: Path, *, inputs: Path | None = None, allow_path: bool = False
             raise StoreError(f"{folder}: {SCENARIO} is not that of the run; start a new one")
     if seed is None:
         raise StoreError(trouble or f"{folder}: {SCENARIO} names no seed")
-    player = manifest.get("player") if manifest is not None else None
-    key = key_of(scenario.digest, seed, scenario.record, player=player)
+    key = key_of(scenario.digest, seed, scenario.record) if manifest is None else manifest["run_key"]
     if manifest is None and any(Store(folder, key).key_in(path) != key for path in Store(folder, key).part_files()):
         raise StoreError(
             f"{folder}: the parts are not of this scenario and engine; without {MANIFEST} the run cannot be told"

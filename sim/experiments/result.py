@@ -196,13 +196,13 @@ class Result:
         counted = {FAILED: int(self.manifest["failed"]), UNCERTIFIED: int(self.manifest["uncertified"])}
         return counted.get(status, self.draws - sum(counted.values()) if status == OK else 0)
 
-    def shown(self) -> tuple[dict[str, Float], bool]:
+    def shown(self) -> tuple[dict[str, Float], int]:
         """Return what a figure shows: the draws that did not fail, of the first parts of a long run.
 
         Returns
         -------
         tuple
-            ``float64[n_draws, n_steps]`` by metric, and whether draws were left out for their number.
+            ``float64[n_draws, n_steps]`` by metric, and of how many draws, failed ones included.
         """
         long = self.folder is not None and bool(self._files) and self.draws > PLOTTED
         if self.folder is not None and long:
@@ -210,7 +210,7 @@ class Result:
         else:
             part = self._part
         kept = np.array([status != FAILED for status in part.status])
-        return {name: values[kept] for name, values in part.metrics.items()}, long
+        return {name: values[kept] for name, values in part.metrics.items()}, part.draws
 
     def summary(self) -> pd.DataFrame:
         """Return the distribution of every metric after the last step, failed draws left out.

@@ -3,11 +3,14 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all bench campaign mutation faults gallery docs lint format wheel-check clean
+.PHONY: help demo test test-all test-versions bench campaign mutation faults gallery docs lint format wheel-check clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+# For test-versions: the interpreters, and which tests (all by default).
+PYTHONS ?= python3.11 python3.12
+TESTS ?=
 
 # The first of these that is recent enough and can make an environment.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -24,6 +27,16 @@ test: $(VENV)/.test ## set up, then run the quick tests (all but those marked sl
 
 test-all: $(VENV)/.test ## set up, then run every test
 	$(BIN)/python -m pytest -n $(WORKERS) --benchmark-disable -q
+
+test-versions: ## run the quick tests on each of PYTHONS, which bring different versions of mesa (15 minutes each)
+	@set -eu; for python in $(PYTHONS); do \
+		place=.venvs/$$($$python -c 'import platform; print(platform.python_version())'); \
+		test -d $$place || $$python -m venv $$place; \
+		$$place/bin/python -m pip --disable-pip-version-check install -q -e '.[test]'; \
+		$$place/bin/python -c 'import platform, warnings; warnings.simplefilter("ignore"); import mesa; \
+			print("Python", platform.python_version(), "mesa", mesa.__version__)'; \
+		$$place/bin/python -m pytest -n $(WORKERS) --benchmark-disable -q -m "not slow" $(TESTS); \
+	done
 
 bench: $(VENV)/.test ## time the kernels beside the plain numpy and scipy lines (a few minutes; read the ratios)
 	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' -o python_functions='bench_*' -p no:xdist \

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -128,11 +128,11 @@ class System:
             All problems at once.
         """
         from sim.networks.assemble import assemble
+        from sim.networks.frames import tables_of
 
-        tables = {"banks": banks, "exposures": exposures, "holdings": holdings, "assets": assets}
-        plain = {name: _plain(frame) for name, frame in tables.items() if frame is not None}
-        parts = assemble(plain, sectors=SECTORS, fair_value_share=fair_value_share)
-        return cls(**parts, currency=currency)
+        tables, told = tables_of({"banks": banks, "exposures": exposures, "holdings": holdings, "assets": assets})
+        parts = assemble(tables, sectors=SECTORS, fair_value_share=fair_value_share)
+        return cls(**parts | {"warnings": (*parts["warnings"], *told)}, currency=currency)
 
     def state(self, n_lanes: int, sources: Sequence[str]) -> State:
         """Return a fresh state of a block of draws.
@@ -391,10 +391,3 @@ class System:
         return card(
             "System", f"{len(self.banks):,} banks", "", facts, [table(headings, rows, caption="Largest")], notes
         )
-
-
-def _plain(frame: pd.DataFrame) -> Mapping[str, list[Any]]:
-    """Return a DataFrame as lists, missing cells as None."""
-    import pandas as pd
-
-    return {str(name): [None if pd.isna(cell) else cell for cell in frame[name].tolist()] for name in frame.columns}

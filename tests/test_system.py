@@ -94,3 +94,20 @@ def test_the_notebook_card_escapes_what_users_wrote():
     card = System.from_frames(banks, currency="<script>")._repr_html_()
     assert "&lt;script&gt;" in card
     assert "3 banks" in card
+
+
+def test_columns_that_are_missing_are_named_once_and_all_at_once():
+    banks = pd.DataFrame({"id": ["a", "b"], "total_assets": [100.0, 100.0], "equty": [5.0, 5.0]})
+    exposures = pd.DataFrame({"creditor": ["a"], "debtr": ["b"], "amount": [3.0]})
+    with pytest.raises(InputError) as error:
+        System.from_frames(banks, exposures=exposures)
+    assert [str(problem) for problem in error.value.problems] == [
+        'banks has no column "equity"; did you mean "equty"? (it has id, total_assets, equty)',
+        'exposures has no column "debtor"; did you mean "debtr"? (it has creditor, debtr, amount)',
+    ]
+
+
+def test_a_column_that_nobody_reads_is_a_warning():
+    banks = pd.DataFrame({"id": ["a", "b"], "total_assets": [100.0, 100.0], "equity": [5.0, 5.0], "cahs": [1.0, 1.0]})
+    system = System.from_frames(banks)
+    assert [str(warning) for warning in system.warnings] == ['banks: column "cahs" is not read; did you mean "cash"?']

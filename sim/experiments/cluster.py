@@ -202,6 +202,10 @@ class _Office:
             except TimeoutError:
                 self.desk.done.put(future)
                 return
+            except Exception as error:  # noqa: BLE001 - the receipt went down with its process and was asked for again
+                del self.desk.running[future.key]
+                self._failed(order, error)
+                return
             del self.desk.running[future.key]
             yield self._taken(receipt, order)
             return

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import signal
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import settings
@@ -31,3 +34,15 @@ def shared(root: Path) -> Path:
     if not folder.is_dir():
         pytest.skip("no reference data: the optional folder 'shared' does not lie beside the repository")
     return folder
+
+
+@pytest.fixture(scope="session")
+def oracles(shared: Path) -> ModuleType:
+    """Return the independent implementations that may lie in `shared`."""
+    spec = importlib.util.spec_from_file_location("oracles", shared / "oracles.py")
+    assert spec is not None
+    assert spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    sys.modules["oracles"] = found
+    spec.loader.exec_module(found)
+    return found

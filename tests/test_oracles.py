@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,15 +15,6 @@ from sim.system import System
 from tests.systems import scenario_of
 
 SIZES = (0.03, 0.05, 0.06, 0.08)
-
-
-@pytest.fixture(scope="module")
-def oracles(shared):
-    spec = importlib.util.spec_from_file_location("oracles", shared / "oracles.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["oracles"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

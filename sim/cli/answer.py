@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sim.cli.errors import emit, note
 from sim.cli.table import summary_rows, summary_text
 from sim.errors import Problem
+from sim.experiments.provenance import imputed_columns
 
 if TYPE_CHECKING:
     from sim.experiments.result import Result
@@ -39,7 +40,7 @@ def show_summary(result: Result, folder: Path, *, as_json: bool, figures: Iterab
         "folder": str(folder),
         "summary": rows,
         "failed": failed(result),
-        "imputed": imputed(result.imputed),
+        "imputed": imputed_columns(result.imputed),
         "warnings": [_fact(warning) for warning in result.warnings],
         "figures": [str(path) for path in figures],
     }
@@ -56,40 +57,13 @@ def show_notes(result: Result, folder: Path) -> None:
     folder : Path
         Where it lies.
     """
-    for entry in imputed(result.imputed):
+    for entry in imputed_columns(result.imputed):
         rows = {"all": "all rows", "1": "1 row"}.get(str(entry["rows"]), f"{entry['rows']} rows")
         note(f"imputed: {entry['table']}.{entry['cell']}, {rows}: {entry['how']}")
     for status, count in failed(result).items():
         note(f"{status}: {count:,} draws")
     note(f"answer_sha256: {result.provenance.get('answer_sha256')}")
     note(f"folder: {folder}")
-
-
-def imputed(cells: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return what is not observed, a line per column and reason.
-
-    Parameters
-    ----------
-    cells : iterable of mapping
-        With the keys ``table``, ``row``, ``cell`` and ``how``.
-
-    Returns
-    -------
-    list of dict
-        ``table``, ``cell``, ``rows`` (a count, or ``"all"``) and ``how``.
-    """
-    counts: Counter[tuple[str, str, str]] = Counter()
-    whole = set()
-    for each in cells:
-        column = (str(each["table"]), str(each["cell"]), str(each["how"]))
-        counts[column] += 1
-        if each["row"] == "all":
-            whole.add(column)
-    return [
-        {"table": table, "cell": cell, "rows": "all" if column in whole else count, "how": how}
-        for column, count in counts.items()
-        for table, cell, how in (column,)
-    ]
 
 
 def failed(result: Result) -> dict[str, int]:

@@ -6,7 +6,8 @@ import hashlib
 import json
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -102,6 +103,32 @@ def versions() -> dict[str, str]:
     """
     named = (DISTRIBUTION, "numpy", "scipy", "numba", "duckdb")
     return {"python": platform.python_version()} | {name: _version(name) for name in named}
+
+
+def imputed_columns(cells: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what is not observed, one entry a column and reason.
+
+    Parameters
+    ----------
+    cells : iterable of mapping
+        With the keys ``table``, ``row``, ``cell`` and ``how``.
+
+    Returns
+    -------
+    list of dict
+        ``table``, ``cell``, ``rows`` (a count, or ``"all"``) and ``how``.
+    """
+    counts: Counter[tuple[str, str, str]] = Counter()
+    whole = set()
+    for each in cells:
+        column = (str(each["table"]), str(each["cell"]), str(each["how"]))
+        counts[column] += 1
+        if each["row"] == "all":
+            whole.add(column)
+    return [
+        {"table": column[0], "cell": column[1], "rows": "all" if column in whole else count, "how": column[2]}
+        for column, count in counts.items()
+    ]
 
 
 def run_key(scenario: Keyed, seed: int, record: str | None = None) -> str:

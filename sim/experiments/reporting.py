@@ -13,6 +13,7 @@ from sim.errors import InputError, SimError, StoreError
 from sim.experiments.again import again
 from sim.experiments.card import Row, rows_of, scaled, told_number
 from sim.experiments.plots import KINDS, plot
+from sim.experiments.provenance import imputed_columns
 from sim.experiments.result import Result
 from sim.experiments.unfinished import Found
 from sim.report.html import Block, Code, Fold, Page, Pictures, Table, Text, page, panels, svg
@@ -154,7 +155,7 @@ def text_of(result: Result, there: Found | None = None) -> str:
     sections: dict[str, list[Block]] = {
         "Results": [_summary(summary, result.info), Text(result.notes, quiet=True)],
         "Figures": [*figures, *([Fold("Figures that are not shown", [Text(absent)])] if absent else [])],
-        "What is imputed": _imputed(imputed_columns(result.imputed)),
+        "What is imputed": _imputed(imputed_rows(result.imputed)),
         "What failed": _failed(result, there),
         "How to repeat it": _commands(result, there),
         "Where the numbers come from": [_provenance(result)],
@@ -260,29 +261,22 @@ def _alone(figure: Figure, kind: str) -> tuple[str, str, str]:
     return panels(figure, kind)[0][0], said, ". ".join(filter(None, lines)) + "."
 
 
-def imputed_columns(cells: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, str, str]]:
-    """Return what is not observed, one row a column and reason.
+def imputed_rows(cells: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, str, str]]:
+    """Return what is not observed as rows of a table.
 
     Parameters
     ----------
     cells : iterable of mapping
-        With the keys ``table``, ``row``, ``cell`` and ``how``.
+        As `sim.experiments.provenance.imputed_columns` takes them.
 
     Returns
     -------
     list of tuple of str
         Table, column, how many rows, and how it was made.
     """
-    counts: Counter[tuple[str, str, str]] = Counter()
-    whole = set()
-    for each in cells:
-        column = (str(each["table"]), str(each["cell"]), str(each["how"]))
-        counts[column] += 1
-        if each["row"] == "all":
-            whole.add(column)
     return [
-        (table, cell, "all" if (table, cell, how) in whole else f"{n:,}", how)
-        for (table, cell, how), n in counts.items()
+        (each["table"], each["cell"], "all" if each["rows"] == "all" else f"{each['rows']:,}", each["how"])
+        for each in imputed_columns(cells)
     ]
 
 

@@ -20,7 +20,7 @@ from sim.experiments.monte_carlo import run
 from sim.experiments.opening import open_result
 from sim.experiments.part import FAILED, PART, UNCERTIFIED, Part, join
 from sim.experiments.plots import KINDS
-from sim.experiments.reporting import imputed_columns, report, text_of
+from sim.experiments.reporting import imputed_rows, report, text_of
 from sim.experiments.result import Result
 from sim.experiments.store import Store, read_manifest
 from sim.experiments.unfinished import found
@@ -254,7 +254,7 @@ def test_report_when_every_draw_failed() -> None:
 def test_imputed_columns_count_rows() -> None:
     cells = [{"table": "t", "row": row, "cell": "c", "how": "h"} for row in ("1", "2")]
     cells += [{"table": "t", "row": "all", "cell": "d", "how": "h"}]
-    assert imputed_columns(cells) == [("t", "c", "2", "h"), ("t", "d", "all", "h")]
+    assert imputed_rows(cells) == [("t", "c", "2", "h"), ("t", "d", "all", "h")]
 
 
 # --- sim plot

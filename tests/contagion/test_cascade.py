@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from importlib import import_module
 
 import numpy as np
@@ -21,15 +19,6 @@ from sim.networks.layer import Layer
 
 # the package offers the function under the name of its module
 module = import_module("sim.contagion.cascade")
-
-
-@pytest.fixture(scope="module")
-def oracles(shared):
-    spec = importlib.util.spec_from_file_location("oracles", shared / "oracles.py")
-    found = importlib.util.module_from_spec(spec)
-    sys.modules["oracles"] = found
-    spec.loader.exec_module(found)
-    return found
 
 
 def golden(shared, name: str):

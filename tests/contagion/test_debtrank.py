@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from fractions import Fraction
 from importlib import import_module
 
@@ -30,15 +28,6 @@ module = import_module("sim.contagion.debtrank")
 
 VARIANTS = [{"variant": "linear"}, {"variant": "single-hit"}, {"variant": "nonlinear", "alpha": 2.0}]
 TOY = np.array([[0, 0.5, 0], [0, 0, 0.5], [0.5, 0, 0]])
-
-
-@pytest.fixture(scope="module")
-def oracles(shared):
-    spec = importlib.util.spec_from_file_location("oracles", shared / "oracles.py")
-    found = importlib.util.module_from_spec(spec)
-    sys.modules["oracles"] = found
-    spec.loader.exec_module(found)
-    return found
 
 
 def golden(shared, name: str):

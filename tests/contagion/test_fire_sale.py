@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 from dataclasses import fields
@@ -123,14 +122,6 @@ def same_bits(result, other, lane=None):
         got, single = np.asarray(getattr(result, name)), np.asarray(getattr(other, name))
         got = got if lane is None else got[..., lane]
         assert_array_equal(got, single.reshape(got.shape), err_msg=name)
-
-
-@pytest.fixture(scope="module")
-def oracles(shared):
-    spec = importlib.util.spec_from_file_location("oracles", shared / "oracles.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 # ------------------------------------------------------------------------------------------------------------- by hand

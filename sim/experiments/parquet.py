@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sim.database import Connection, connect
 from sim.errors import StoreError
 from sim.experiments.part import Columns
 
@@ -26,21 +27,15 @@ MAY_BE_NULL = ("reason",)
 
 
 @cache
-def _database() -> Any:
-    """An empty database in memory, made once: that takes longer than reading a part. It never fetches extensions."""
-    import duckdb
-
-    settings: dict[str, str | bool | int | float | list[str]] = {
-        "threads": 1,
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-    }
-    return duckdb.connect(":memory:", config=settings)
+def _database() -> Connection:
+    """An empty database in memory, made once: that takes longer than reading a part."""
+    return connect()
 
 
-def _connection() -> Any:
+def _connection() -> Connection:
     """A connection for one call: connections are not shared between threads."""
-    return _database().cursor()
+    found: Connection = _database().cursor()
+    return found
 
 
 def _literal(text: str) -> str:

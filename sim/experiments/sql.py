@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sim.arrays import Float, Int
+from sim.database import Connection, connect
 from sim.errors import StoreError, UsageError
 from sim.experiments.part import FAILED, OK, PART, Columns
 
@@ -29,7 +30,7 @@ Tables = Mapping[str, Sequence[Path] | Columns]
 
 
 @contextmanager
-def opened(tables: Tables, draws: int, memory: str | None = None) -> Iterator[Any]:
+def opened(tables: Tables, draws: int, memory: str | None = None) -> Iterator[Connection]:
     """Give a connection to a database in memory that sees the draws of one result.
 
     Parameters
@@ -43,7 +44,7 @@ def opened(tables: Tables, draws: int, memory: str | None = None) -> Iterator[An
 
     Yields
     ------
-    duckdb.DuckDBPyConnection
+    Connection
         One thread, so that sums have one order.
 
     Raises
@@ -54,9 +55,8 @@ def opened(tables: Tables, draws: int, memory: str | None = None) -> Iterator[An
     import duckdb
 
     with TemporaryDirectory(prefix="sim-sort-") as spill:
-        settings: dict[str, Any] = {"threads": 1, "temp_directory": spill, "python_enable_replacements": False}
-        settings |= {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-        connection = duckdb.connect(":memory:", config=settings | ({"memory_limit": memory} if memory else {}))
+        limit = {"memory_limit": memory} if memory else {}
+        connection = connect(temp_directory=spill, python_enable_replacements=False, **limit)
         try:
             for name, source in tables.items():
                 _show(connection, name, source, draws)
@@ -67,7 +67,7 @@ def opened(tables: Tables, draws: int, memory: str | None = None) -> Iterator[An
             connection.close()
 
 
-def _show(connection: Any, name: str, source: Sequence[Path] | Columns, draws: int) -> None:
+def _show(connection: Connection, name: str, source: Sequence[Path] | Columns, draws: int) -> None:
     """Make one table, or a view of files that reads only what a query needs."""
     if isinstance(source, Mapping):
         empty_as_null = [f'nullif("{each}", \'\') as "{each}"' if each == "reason" else f'"{each}"' for each in source]
@@ -141,7 +141,7 @@ def select(tables: Tables, draws: int, query: str) -> pd.DataFrame:
     return found
 
 
-def _lock(connection: Any, tables: Tables) -> None:
+def _lock(connection: Connection, tables: Tables) -> None:
     """Take files, extensions and settings away from the query, the parts themselves apart."""
     paths = [path for source in tables.values() if not isinstance(source, Mapping) for path in source]
     names = ", ".join("'" + str(path.absolute()).replace("'", "''") + "'" for path in paths)
@@ -155,7 +155,7 @@ class Last:
 
     Parameters
     ----------
-    connection : duckdb.DuckDBPyConnection
+    connection : Connection
         From `opened`, with the table ``draws``; what it may not hold in memory lies in temporary files.
     names : sequence of str
         Metrics.
@@ -163,7 +163,7 @@ class Last:
         How many draws belong to the result.
     """
 
-    def __init__(self, connection: Any, names: Sequence[str], draws: int) -> None:
+    def __init__(self, connection: Connection, names: Sequence[str], draws: int) -> None:
         self._connection, self._names, self._draws = connection, list(names), draws
         (steps,) = connection.execute("select greatest(max(step), 0) from draws").fetchone()
         chosen = ", ".join(["draw", *(f'"{name}"' for name in names)])
@@ -217,12 +217,12 @@ class Last:
         return found
 
 
-def odd_draws(connection: Any) -> Columns:
+def odd_draws(connection: Connection) -> Columns:
     """Return the draws that failed or are not certified.
 
     Parameters
     ----------
-    connection : duckdb.DuckDBPyConnection
+    connection : Connection
         From `opened`, with the table ``draws``.
 
     Returns

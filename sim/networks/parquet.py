@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
+from sim.database import connect
 from sim.errors import InputError, Problem
 from sim.networks.files import quoted
 
@@ -36,14 +37,8 @@ def parquet_records(path: Path, name: str) -> Iterator[tuple[int, list[str]]]:
 
     if any(mark in str(path) for mark in "*?["):
         raise InputError([Problem("a Parquet file's path cannot hold * ? or [", name)])
-    settings: dict[str, Any] = {
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-        "memory_limit": "2GB",
-        "threads": "1",
-    }
     try:
-        with duckdb.connect(":memory:", config=settings) as connection:
+        with closing(connect(memory_limit="2GB")) as connection:
             answer = connection.execute("SELECT * FROM read_parquet(?)", [str(path.resolve())])
             yield 0, [str(each[0]) for each in answer.description or ()]
             row = 0

@@ -23,7 +23,7 @@ from sim.scenario.build import build
 from sim.scenario.load import load
 from sim.scenario.schema import Scenario
 from sim.simulation import Block, Simulation, joined
-from sim.state import BANKS, COLUMNS
+from sim.state import BANKS
 from sim.system import System
 
 with warnings.catch_warnings():
@@ -315,7 +315,7 @@ class ContagionModel(mesa.Model):  # type: ignore[misc]
     @cached_property
     def column_names(self) -> frozenset[str]:
         """Columns of the state that banks have."""
-        return frozenset(column.name for column in COLUMNS if BANKS in column.owners)
+        return frozenset(column.name for column in self.simulation.state.described if BANKS in column.owners)
 
     def column(self, name: str) -> Float:
         """Return a column of the state as it stands, computed once until the state changes.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from sim.agents.bank import BankDecision, BankView
 from sim.agents.bank import decide as bank_rule
 from sim.arrays import Bool, Float, Int
-from sim.channels.base import PHASES, Step, TightView
+from sim.channels.base import PHASES, Channel, Step, TightView
 from sim.contagion.certify import reach
 from sim.contagion.solve import FixedPoint
 from sim.errors import NotFiniteError
@@ -20,6 +20,7 @@ from sim.ledger.entries import Ledger
 from sim.metrics import measure
 from sim.scenario.playable import refuse
 from sim.scenario.schema import Scenario
+from sim.state import Column
 from sim.streams import Draws
 from sim.system import System
 
@@ -96,10 +97,10 @@ class Simulation:
         padded = np.concatenate([self.wanted, np.repeat(self.wanted[-1:], -self.wanted.size % LANES)])
         self.draws = Draws(seed, padded, scenario.monte_carlo.sampler)
         self.channels = scenario.active
-        self.state = system.state(padded.size, ("shock", *self.channels))
-        view = TightView(self.state, self.state.worth, self.state.price)
+        self.state = system.state(padded.size, ("shock", *self.channels), columns_of(self.channels.values()))
+        people, view = self.state.people, TightView(self.state, self.state.worth, self.state.price)
         # the rules read equity as the view computes it, so a quiet step is quiet to the last bit
-        self.state.equity0[self.state.banks] = view.equity[self.state.banks]
+        self.state.equity0[people], self.state.solvency0[people] = view.equity[people], view.solvency[people]
         self.ledger = Ledger(self.state)
         self.decide = decide or bank_rule
         self.on = {name: np.ones(padded.size) for name in self.channels}
@@ -191,7 +192,18 @@ class Simulation:
                 shock.strike(self.system, self.state, self.ledger, self.draws, f"shocks.{position}")
 
     def _given(self, name: str) -> Step:
-        return Step(self.system, self.state, self.ledger, self.number, self.on[name], self.decide)
+        return Step(
+            self.system,
+            self.state,
+            self.ledger,
+            self.number,
+            self.on[name],
+            self.decide,
+            self.scenario.horizon.days,
+            self.draws,
+            self.channels,
+            self.on,
+        )
 
     def _phase(self, phase: str) -> None:
         for name, channel in self.channels.items():
@@ -256,6 +268,22 @@ class Simulation:
         for position, source in enumerate(state.sources):
             final[f"loss_{source}"] = state.loss[position, banks, :n]
         return {name: np.ascontiguousarray(values) for name, values in final.items()}
+
+
+def columns_of(channels: Iterable[Channel]) -> tuple[Column, ...]:
+    """Return the columns that channels add to a state, each once.
+
+    Parameters
+    ----------
+    channels : iterable of Channel
+        Those that act.
+
+    Returns
+    -------
+    tuple of Column
+        In the order of the channels.
+    """
+    return tuple(dict.fromkeys(column for channel in channels for column in channel.columns))
 
 
 def joined(blocks: Sequence[Block]) -> Block:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sim.arrays import Bool, Float, Int, csr
-from sim.errors import InputError, Problem, UnknownNameError, nearest, shown
-from sim.ledger.balance import net_worth, total_assets
+from sim.errors import Problem, UnknownNameError
+from sim.ledger.balance import net_worth, shares_issued, total_assets
+from sim.networks.choose import chosen
 from sim.networks.layer import Layer
-from sim.state import BANKS, MONEY, SECTORS, State, allocate
+from sim.networks.services import Services
+from sim.state import BANKS, COLUMNS, INTERBANK, SECTORS, Column, State, allocate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +54,12 @@ class System:
         Row of each asset's issuer.
     currency : str
         Unit of all money.
+    traded, shares : bool[n_assets]
+        Whether an asset has a market; whether it is a share in its issuers, which is no debt of theirs.
+    traits : dict of str to float64[n_agents]
+        What does not change during a run, such as ``revenue`` (currency a year) or ``headroom`` (1).
+    services : Services or None
+        Who depends on whose service.
     labels : dict of str to tuple of str
         Descriptive columns of the banks, such as name and country.
     imputed : tuple of dict
@@ -72,13 +79,21 @@ class System:
     floor: Float
     issuers: tuple[int, ...]
     currency: str = ""
+    traded: Bool = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    shares: Bool = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    traits: dict[str, Float] = field(default_factory=dict)
+    services: Services | None = None
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     imputed: tuple[dict[str, str], ...] = ()
     warnings: tuple[Problem, ...] = ()
     leverage0: Float = field(init=False)
     scale: float = field(init=False)
+    _worked_out: dict[Hashable, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        for name, value in (("traded", True), ("shares", False)):
+            if getattr(self, name).size != len(self.assets):
+                object.__setattr__(self, name, np.full(len(self.assets), value))
         state = self.state(1, ("shock",))
         banks = self.types[BANKS]
         assets, equity = total_assets(state)[banks, 0], net_worth(state)[banks, 0]
@@ -134,7 +149,7 @@ class System:
         parts = assemble(tables, sectors=SECTORS, fair_value_share=fair_value_share)
         return cls(**parts | {"warnings": (*parts["warnings"], *told)}, currency=currency)
 
-    def state(self, n_lanes: int, sources: Sequence[str]) -> State:
+    def state(self, n_lanes: int, sources: Sequence[str], columns: Sequence[Column] = ()) -> State:
         """Return a fresh state of a block of draws.
 
         Parameters
@@ -143,6 +158,8 @@ class System:
             Width of the block.
         sources : sequence of str
             What losses are posted under: ``"shock"`` and the channels.
+        columns : sequence of Column
+            What the channels add.
 
         Returns
         -------
@@ -150,17 +167,38 @@ class System:
             At the start, before any event.
         """
         n = len(self.ids)
-        claims = self.layers["interbank"].csr if "interbank" in self.layers else csr(np.zeros((n, n)))
-        state = State(self.ids, self.types, claims, n_lanes)
-        allocate(state, self.start)
+        state = State(self.ids, self.types, n_lanes, (*COLUMNS, *columns))
+        claims = {name: layer.csr for name, layer in self.layers.items() if layer.unit == "currency"}
+        allocate(state, self.start, claims or {INTERBANK: csr(np.zeros((n, n)))})
         state.units = np.ascontiguousarray(np.broadcast_to(self.holdings[:, :, None], (*self.holdings.shape, n_lanes)))
         state.price = np.ones((len(self.assets), n_lanes))
-        state.fair_value, state.issuers = self.fair_value, self.issuers
+        state.fair_value, state.traded, state.shares = self.fair_value, self.traded, self.shares
         state.sources = tuple(sources)
         state.loss = np.zeros((len(state.sources), n, n_lanes))
         state.estate0 = np.zeros((n, n_lanes))
         state.equity0 = net_worth(state)
+        issued = shares_issued(state, state.price)
+        state.solvency0 = state.equity0.copy() if issued is None else state.equity0 + issued
         return state
+
+    def once(self, key: Hashable, work_out: Callable[[], Any]) -> Any:
+        """Return something that depends on the system alone, worked out at its first use.
+
+        Parameters
+        ----------
+        key : hashable
+            What it is, with every parameter it depends on.
+        work_out : callable
+            Makes it; may be called twice when two threads ask at once, and must then give the same.
+
+        Returns
+        -------
+        object
+            Shared and read-only.
+        """
+        if key not in self._worked_out:
+            self._worked_out[key] = work_out()
+        return self._worked_out[key]
 
     @property
     def banks(self) -> tuple[str, ...]:
@@ -206,7 +244,7 @@ class System:
             frame[name] = list(values)
         frame["total_assets"] = total_assets(state)[banks, 0]
         frame["equity"] = net_worth(state)[banks, 0]
-        for column in MONEY:
+        for column in state.money:
             if BANKS in column.owners and np.any(self.start.get(column.name, np.zeros(1))):
                 frame[column.name] = self.start[column.name][banks]
         for position, asset in enumerate(self.assets):
@@ -242,8 +280,8 @@ class System:
         row: dict[str, Any] = {str(name): value for name, value in self.agents.loc[agent].items()}
         items = [
             ("liabilities" if column.liability_to else "assets", column.meaning, float(row[column.name]))
-            for column in MONEY
-            if column.name in row
+            for column in COLUMNS
+            if column.is_money and column.name in row
         ]
         items += [("assets", f"Securities: {asset}", float(row[asset])) for asset in self.assets]
         if "interbank_assets" in row:
@@ -325,7 +363,7 @@ class System:
         ----------
         text : str
             ``banks``, an id, ``banks[largest]``, ``banks[rank=3]``, or ``banks[each]`` (draw k names bank k modulo
-            their number).
+            their number); so for every type of agent.
         draws : int64[n_lanes]
             Draws of the block.
         key : str
@@ -341,27 +379,7 @@ class System:
         InputError
             With the nearest id or the selectors there are.
         """
-        named = np.zeros((len(self.ids), draws.size), dtype=np.bool_)
-        banks = self.types[BANKS]
-        if text in self.banks:
-            named[self.ids.index(text)] = True
-            return named
-        match = re.fullmatch(r"banks(?:\[(largest|each|rank=(\d+))\])?", text)
-        if not match:
-            hint = nearest(text, (*self.banks, "banks", "banks[largest]", "banks[each]"))
-            raise InputError([Problem(f"{key}: {shown(text)} names no bank and no selector{hint}", key=key)])
-        if match[1] is None:
-            named[banks] = True
-        elif match[1] == "each":
-            named[banks.start + draws % len(self.banks), np.arange(draws.size)] = True
-        else:
-            rank = 1 if match[1] == "largest" else int(match[2])
-            if not 1 <= rank <= len(self.banks):
-                raise InputError([Problem(f"{key}: rank {rank} must be in 1 to {len(self.banks)}", key=key)])
-            size = total_assets(self.state(1, ("shock",)))[banks, 0]
-            order = sorted(range(len(self.banks)), key=lambda row: (-size[row], self.banks[row]))
-            named[banks.start + order[rank - 1]] = True
-        return named
+        return chosen(text, self.ids, self.types, total_assets(self.state(1, ("shock",)))[:, 0], draws, key)
 
     def _repr_html_(self) -> str:
         from sim.report.cards import card, table

@@ -505,7 +505,7 @@ class X(Channel):
 TRIALS = {
     "signal is no array": ("None", "step.state.worth.copy()", "signal returned None"),
     "signal is nan": ("view.worth * np.nan", "step.state.worth.copy()", "signal returned nan for 'B0'"),
-    "respond has another shape": ("1.0 - view.worth", "np.ones(5)", "respond returned shape (5,), expected (16, 8)"),
+    "respond has another shape": ("1.0 - view.worth", "np.ones(5)", "respond returned shape (5,), expected (18, 8)"),
     "respond writes to its input": ("1.0 - view.worth", "view.worth.__imul__(0.5)", "respond wrote to a read-only"),
     "respond writes to the signal": ("1.0 - view.worth", "signal.__imul__(0.5)", "respond wrote to a read-only"),
 }

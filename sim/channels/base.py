@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,16 +13,20 @@ from sim.agents.bank import BankDecision, BankView
 from sim.agents.bank import decide as bank_rule
 from sim.arrays import Float
 from sim.channels.guard import broken, guard
-from sim.errors import PluginError, Problem
+from sim.errors import PluginError, Problem, UsageError
 from sim.ledger.balance import (
+    assets_outside,
     claims_carried,
     claims_owed,
     external_debt,
     securities,
+    shares_issued,
+    traded,
 )
 from sim.ledger.entries import Ledger
 from sim.plugins import Plugin, Registry, foreign, who
-from sim.state import State
+from sim.state import Column, State
+from sim.streams import Draws
 from sim.system import System
 
 PHASES = (
@@ -58,6 +62,14 @@ class Step:
         The channel's switch in each lane; 0 posts nothing.
     decide : callable
         The banks' rule, or what replaces it.
+    days : float
+        Length of the step, days.
+    draws : Draws or None
+        Random numbers of the block.
+    channels : mapping of str to Channel
+        All channels that act, this one included.
+    switches : mapping of str to float64[n_lanes], 1
+        Their switches.
     """
 
     system: System
@@ -66,6 +78,34 @@ class Step:
     number: int
     on: Float
     decide: Callable[[BankView], BankDecision] = bank_rule
+    days: float = 1.0
+    draws: Draws | None = None
+    channels: Mapping[str, Channel] = field(default_factory=dict)
+    switches: Mapping[str, Float] = field(default_factory=dict)
+
+    def uniform(self, stream: str, ids: Sequence[str]) -> Float:
+        """Return random numbers of this step.
+
+        Parameters
+        ----------
+        stream : str
+            What they are for, such as ``"channels.compliance.detection"``.
+        ids : sequence of str
+            Agents; each has its own luck.
+
+        Returns
+        -------
+        float64[n_ids, n_lanes], 1
+            Uniform on (0, 1), addressed by seed, stream, draw, agent and step.
+
+        Raises
+        ------
+        UsageError
+            Outside a run, where there is no luck.
+        """
+        if self.draws is None:
+            raise UsageError(f"{stream}: no random numbers outside a run")
+        return self.draws.uniform(stream, ids, self.number)
 
 
 class TightView:
@@ -86,24 +126,31 @@ class TightView:
         self.inside = claims_carried(state, worth)
         self.book, self.market = securities(state, price)
         self.sell = np.zeros((0, state.n_lanes))
-        plain = state.cash + state.loans + state.estate_claims
+        plain = assets_outside(state)
         owed = claims_owed(state) + external_debt(state)
         self.debt = owed
         self.external = plain + self.market
         self.assets = plain + self.book + self.inside
         self.equity = self.assets - owed - state.estate_due - state.participations
+        self.issued = shares_issued(state, price)
+        self.marketable = traded(state, price, self.market)
+
+    @property
+    def solvency(self) -> Float:
+        """Net worth with own shares not counted as debt: float64[n_agents, n_lanes], currency."""
+        return self.equity if self.issued is None else self.equity + self.issued
 
     def realise(self, sell: Float) -> None:
         """Charge sellers with what stood at cost: isotone, since selling more never adds equity.
 
         Parameters
         ----------
-        sell : float64[n_banks, n_lanes], 1
+        sell : float64[n_people, n_lanes], 1
             Share sold at the trial price.
         """
         self.sell = sell
-        banks = self.state.banks
-        self.equity[banks] -= sell * np.maximum(0.0, (self.book - self.market)[banks])
+        people = self.state.people
+        self.equity[people] -= sell * np.maximum(0.0, (self.book - self.market)[people])
 
 
 class Channel(Plugin):
@@ -115,6 +162,8 @@ class Channel(Plugin):
     letter: ClassVar[str] = ""
     phases: ClassVar[Mapping[str, str]] = {}
     """Phase of the step -> name of the method that plays it, called as ``method(step)``."""
+    columns: ClassVar[tuple[Column, ...]] = ()
+    """Columns of its own, carried in every run in which it acts; money among them is audited like ours."""
     isotone: ClassVar[bool] = False
     """Whether `signal`, `respond` and `slope` are given; static mode refuses a channel without."""
 

@@ -14,7 +14,7 @@ from sim.contagion.certify import reach
 from sim.contagion.solve import FixedPoint
 from sim.kernels.valuation import CLEARING, VALUATIONS, value, value_slope
 from sim.ledger.balance import claims_face, summed
-from sim.state import DEBTS, State
+from sim.state import State
 
 
 @CHANNELS.register("credit")
@@ -70,18 +70,18 @@ class Credit(Channel):
         state : State
             Now.
         equity : float64[n_agents, n_lanes], currency
-            Net worth to judge by.
+            Net worth to judge by, own shares not counted as debt.
 
         Returns
         -------
         bool[n_agents, n_lanes]
-            Equity below zero (an agent that starts below fails at its first further loss), or ordered to fail.
+            Equity below zero (an agent that starts below fails at its first further loss), or ordered to fail. Funds
+            have no equity to lose: their shares lose value.
         """
-        line = np.minimum(0.0, state.equity0)
-        below = (equity <= line) & (equity < state.equity0) if self.default_at_zero else equity < line
+        line = np.minimum(0.0, state.solvency0)
+        below = (equity <= line) & (equity < state.solvency0) if self.default_at_zero else equity < line
         failed: Bool = (below | (state.ordered_to_fail > 0.0)) & (state.alive > 0.0)
-        failed[: state.banks.start] = False
-        failed[state.banks.stop :] = False
+        failed[state.debtors.stop :] = False
         return failed
 
     def signal(self, step: Step, view: TightView) -> Float:
@@ -119,15 +119,15 @@ class Credit(Channel):
             Value of one unit of claim on each agent; 1 where the channel is off or the debtor is gone.
         """
         state = step.state
-        failing = self.fails(state, view.equity) | (state.is_defaulted > 0.0)
+        failing = self.fails(state, view.solvency) | (state.is_defaulted > 0.0)
         out = empty(state.n_agents, state.n_lanes)
         costs = self.valuation == "rogers-veraart"
         alpha, beta = (self.alpha, self.beta) if costs else (1.0, 1.0)
         value(
             VALUATIONS[self.valuation],
             failing.astype(np.float64),
-            view.equity,
-            state.equity0,
+            view.solvency,
+            state.solvency0,
             view.external,
             view.inside,
             view.debt,
@@ -137,7 +137,7 @@ class Credit(Channel):
             out,
         )
         rows = np.zeros((state.n_agents, 1))
-        rows[state.banks] = 1.0
+        rows[state.debtors] = 1.0
         acts = step.on * rows * (state.alive > 0.0)
         # a claim once written down is not written up within the channel: the lattice is walked downwards only
         return np.asarray(np.where(acts > 0.0, np.minimum(out, state.worth), state.worth))
@@ -158,11 +158,11 @@ class Credit(Channel):
             Derivative of `respond` by the pulled pressure.
         """
         state = step.state
-        failing = (self.fails(state, view.equity) | (state.is_defaulted > 0.0)).astype(np.float64)
+        failing = (self.fails(state, view.solvency) | (state.is_defaulted > 0.0)).astype(np.float64)
         out = empty(state.n_agents, state.n_lanes)
         beta = self.beta if self.valuation == "rogers-veraart" else 1.0
         kind = VALUATIONS[self.valuation]
-        value_slope(kind, failing, view.equity, state.equity0, view.worth, view.debt, beta, self.recovery_rate, out)
+        value_slope(kind, failing, view.solvency, state.solvency0, view.worth, view.debt, beta, self.recovery_rate, out)
         return out * step.on
 
     def solve(self, step: Step) -> FixedPoint:
@@ -204,7 +204,7 @@ class Credit(Channel):
         if not self.clears:
             self.settle(step, self.respond(step, view, self.signal(step, view)), view)
             return None
-        if not (self.fails(state, view.equity) & (step.on > 0.0)).any():
+        if not (self.fails(state, view.solvency) & (step.on > 0.0)).any():
             return None
         found = self.solve(step)
         self.settle(step, found.x, TightView(state, found.x, state.price))
@@ -223,7 +223,7 @@ class Credit(Channel):
             Balance sheets at those values.
         """
         state = step.state
-        failing = self.fails(state, view.equity) & (step.on > 0.0)
+        failing = self.fails(state, view.solvency) & (step.on > 0.0)
         if self.clears:
             if failing.any():
                 self._clear(step, failing, np.where(failing, worth, 0.0), view)
@@ -252,7 +252,7 @@ class Credit(Channel):
         """Wind up failing agents: debts become claims on the estate, assets go to investors, costs to the sink."""
         state, ledger, everyone = step.state, step.ledger, slice(None)
         ledger.settle_claims(failing, recovery, "credit")
-        for name in DEBTS:
+        for name in state.debts:
             face = state.columns[name] * failing
             ledger.settle(name, everyone, face, face * recovery, "credit", via="estate")
         inside = claims_face(state) * failing
@@ -262,19 +262,26 @@ class Credit(Channel):
             cost = ((1.0 - self.alpha) * view.external + (1.0 - self.beta) * view.inside) * failing
             ledger.create("estate_due", everyone, cost, "credit")
             ledger.create("estate_claims", state.row("deadweight"), summed(cost), "credit")
-        loans, claims = state.loans * failing, state.estate_claims * failing
         ledger.fund_investors(summed(external - state.cash * failing + inside), "credit")
-        outside = state.row("outside")
-        ledger.transfer("loans", everyone, outside, loans, "credit")
-        ledger.transfer("estate_claims", everyone, outside, claims, "credit")
-        pieces = state.units * (failing & (np.arange(state.n_agents) < state.banks.stop)[:, None])[:, None]
-        ledger.transfer_units(everyone, outside, pieces, state.price, "credit")
+        self._sell_all(step, failing)
         ledger.create("participations", everyone, inside, "credit", for_cash=True)
         due = state.estate_due * failing
         ledger.settle("estate_due", everyone, due, due, "credit")
         unpaid = state.estate_claims - np.minimum(state.estate0, state.estate_claims)
         np.add(state.estate0, np.maximum(unpaid, 0.0), out=state.estate0)
-        state.estate0[state.banks] *= ~failing[state.banks]
+        state.estate0[state.people] *= ~failing[state.people]
+
+    def _sell_all(self, step: Step, failing: Bool) -> None:
+        """Sell everything but claims on other agents to outside investors, who also take over shares that failed."""
+        state, ledger, everyone, outside = step.state, step.ledger, slice(None), step.state.row("outside")
+        for column in state.money:
+            if (column.asset_on and column.name != "cash") or column.name == "real_assets":
+                ledger.transfer(column.name, everyone, outside, state.columns[column.name] * failing, "credit")
+        held = state.units * failing[:, None]
+        ledger.transfer_units(everyone, outside, np.maximum(held, 0.0), state.price, "credit")
+        if state.shares.any():
+            # an index of shares has one price: what holders of the failed firm's shares lose, outside investors bear
+            ledger.transfer_units(everyone, outside, np.minimum(held, 0.0), np.zeros_like(state.price), "credit")
 
     def resolve(self, step: Step, at_once: bool = False) -> None:
         """Pay out the estate, and pass what failed agents still lose on to who bought their book.

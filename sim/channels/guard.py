@@ -12,7 +12,8 @@ import numpy as np
 
 from sim.contagion.solve import FixedPoint
 from sim.errors import PluginError, shown
-from sim.ledger.watched import WatchedLedger, locked, read_only, watched
+from sim.ledger.locked import locked, read_only
+from sim.ledger.watched import WatchedLedger, watched
 from sim.plugins import foreign, who
 
 if TYPE_CHECKING:

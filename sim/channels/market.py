@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -14,7 +14,6 @@ from sim.channels.base import CHANNELS, Channel, Step, TightView
 from sim.errors import Problem
 from sim.kernels.impact import IMPACTS, price_fall
 from sim.ledger.balance import summed
-from sim.state import DEBTS
 from sim.system import System
 
 
@@ -127,7 +126,7 @@ class Market(Channel):
         return limit, target
 
     def signal(self, step: Step, view: TightView) -> Float:
-        """Return the share of its marketable assets that each bank sells.
+        """Return the share of its marketable assets that each agent sells.
 
         Parameters
         ----------
@@ -138,19 +137,28 @@ class Market(Channel):
 
         Returns
         -------
-        float64[n_banks, n_lanes], 1
-            The banks' decision, 0 where the channel is off.
+        float64[n_people, n_lanes], 1
+            The banks' decision, or more where cash is wanted; 0 where the channel is off.
         """
-        banks = step.state.banks
+        state, banks = step.state, step.state.banks
         limit, target = self.limits(step.system)
         seen = BankView(
-            view.assets[banks], view.equity[banks], view.market[banks], limit, target, self.liquidate_insolvent
+            view.assets[banks], view.equity[banks], view.marketable[banks], limit, target, self.liquidate_insolvent
         )
         sell = step.decide(seen).sell
         if self.grandfather or self.rule == "leverage-targeting":
             # excess over baseline: a bank that has lost nothing does not sell
-            sell = np.where(view.equity[banks] < step.state.equity0[banks], sell, 0.0)
-        return np.asarray(sell * step.on)
+            sell = np.where(view.equity[banks] < state.equity0[banks], sell, 0.0)
+        if state.people == banks and not state.cash_wanted.any():
+            return np.asarray(sell * step.on)
+        return np.asarray(np.maximum(self._forced(step, view), _at(banks, sell, state.people)) * step.on)
+
+    def _forced(self, step: Step, view: TightView) -> Float:
+        """The share of its marketable assets that each agent sells for want of cash, float64[n_people, n_lanes]."""
+        people = step.state.people
+        wanted, there = step.state.cash_wanted[people], view.marketable[people]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.where(there > 0.0, np.minimum(1.0, wanted / there), 0.0))
 
     def fall(self, step: Step, sell: Float) -> Float:
         """Return the relative price fall that sales cause.
@@ -159,7 +167,7 @@ class Market(Channel):
         ----------
         step : Step
             Where we are; prices and holdings are those before the sale.
-        sell : float64[n_banks, n_lanes], 1
+        sell : float64[n_people, n_lanes], 1
             Share sold.
 
         Returns
@@ -170,8 +178,13 @@ class Market(Channel):
         """
         state, system, lanes = step.state, step.system, sell.shape[1]
         volume, fall = empty(*state.price.shape), empty(*state.price.shape)
+        issuing = bool(state.shares.any())
         for asset in range(len(volume)):
-            volume[asset] = summed(state.units[state.banks, asset] * sell) * state.price[asset]
+            if not state.traded[asset]:
+                volume[asset] = 0.0
+                continue
+            held = state.units[state.people, asset]
+            volume[asset] = summed((np.maximum(held, 0.0) if issuing else held) * sell) * state.price[asset]
         depth, floor = spread(system.depth, lanes), spread(system.floor, lanes)
         price_fall(IMPACTS[self.impact], volume, depth, floor, state.price, fall)
         return fall
@@ -185,7 +198,7 @@ class Market(Channel):
             Where we are.
         view : TightView
             Trial balance sheets.
-        signal : float64[n_banks, n_lanes], 1
+        signal : float64[n_people, n_lanes], 1
             Shares sold.
 
         Returns
@@ -222,7 +235,7 @@ class Market(Channel):
         ----------
         view : TightView
             Trial balance sheets, changed in place.
-        signal : float64[n_banks, n_lanes], 1
+        signal : float64[n_people, n_lanes], 1
             Shares sold.
         """
         view.realise(signal)
@@ -236,7 +249,7 @@ class Market(Channel):
             Where we are.
         view : TightView
             Balance sheets at the fixed point.
-        signal : float64[n_banks, n_lanes], 1
+        signal : float64[n_people, n_lanes], 1
             Shares sold.
         values : float64[n_assets, n_lanes], currency per piece
             Prices.
@@ -266,23 +279,38 @@ class Market(Channel):
             Where we are.
         view : TightView
             Balance sheets at which the decision was made.
-        sell : float64[n_banks, n_lanes], 1
+        sell : float64[n_people, n_lanes], 1
             Share sold.
         price : float64[n_assets, n_lanes], currency per piece
             After the sale.
         """
-        state, ledger, banks = step.state, step.ledger, step.state.banks
+        state, ledger, people = step.state, step.ledger, step.state.people
         at = 0.5 * (state.price + price) if self.settle == "mid" else price
-        sold = state.units[banks] * sell[:, None]
+        sold = state.units[people] * (sell[:, None] * state.traded[None, :, None])
+        if state.shares.any():
+            sold = np.maximum(sold, 0.0)
         proceeds = np.zeros_like(sell)
         for asset in range(price.shape[0]):
             proceeds += sold[:, asset] * at[asset]
         ledger.fund_investors(summed(proceeds), "market")
-        ledger.transfer_units(banks, state.row("outside"), sold, at, "market")
+        ledger.transfer_units(people, state.row("outside"), sold, at, "market")
         ledger.revalue_price(price, "market")
-        # an insolvent seller keeps its cash for all its creditors
-        left = np.where(view.equity[banks] > 0.0, proceeds, 0.0)
-        for name in reversed(DEBTS):
-            retired = np.minimum(left, state.columns[name][banks])
-            ledger.settle(name, banks, retired, retired, "market")
+        # an insolvent seller keeps its cash for all its creditors, one that wanted cash what it wanted
+        free = np.maximum(0.0, proceeds - state.cash_wanted[people])
+        left = np.where((view.equity[people] > 0.0) & _at(state.banks, np.True_, people), free, 0.0)
+        for name in reversed(state.debts):
+            retired = np.minimum(left, state.columns[name][people])
+            ledger.settle(name, people, retired, retired, "market")
             left = left - retired
+        state.cash_wanted[people] -= np.minimum(proceeds, state.cash_wanted[people])
+
+
+def _at(rows: slice, values: Any, people: slice) -> Any:
+    """Return the values of some rows among those of all agents, zero elsewhere."""
+    if rows == people:
+        return values
+    found = np.zeros(
+        (people.stop, *np.shape(values)[1:]) if np.ndim(values) else (people.stop, 1), dtype=np.asarray(values).dtype
+    )
+    found[rows] = values
+    return found

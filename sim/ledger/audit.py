@@ -9,13 +9,15 @@ from sim.errors import AuditError
 from sim.ledger.balance import (
     claims_carried,
     claims_face,
-    claims_owed,
+    layer_carried,
+    layer_face,
+    layer_owed,
     net_worth,
     securities,
     summed,
 )
 from sim.ledger.entries import Ledger
-from sim.state import MONEY, State
+from sim.state import State
 
 TOLERANCE = 1e-9
 """Largest gap allowed, as a share of all agents' assets before any event."""
@@ -35,13 +37,16 @@ def stocks(state: State) -> dict[str, Float]:
         ``name`` is the owners' side, ``name@`` the counterparty's.
     """
     found: dict[str, Float] = {}
-    for column in MONEY:
+    for column in state.money:
         found[column.name] = state.columns[column.name]
         if column.asset_on or column.liability_to:
             found[column.name + "@"] = summed(state.columns[column.name])[None]
-    face = claims_face(state)
-    found["claims"], found["claims@"] = face, claims_owed(state)
-    found["provisions"] = face - claims_carried(state)
+    provisions = np.zeros((state.n_agents, state.n_lanes))
+    for layer, claims in state.layers.items():
+        face = layer_face(state, claims)
+        found[layer], found[layer + "@"] = face, layer_owed(state, claims)
+        provisions += face - layer_carried(state, claims, state.worth)
+    found["provisions"] = provisions
     found["securities"] = securities(state)[0]
     return found
 
@@ -75,14 +80,14 @@ def audit(ledger: Ledger, scale: float) -> dict[str, float]:
     closing -= summed(book - market) + summed(state.real_assets)
     gaps["closure"] = _largest("closure", "sum of net worths", closing[None], ("the system",), allowed)
     for name, stock in stocks(state).items():
-        agents = state.ids if stock.shape[0] == state.n_agents else (_sector(name),)
+        agents = state.ids if stock.shape[0] == state.n_agents else (_sector(state, name),)
         gap = _largest("books", name, stock - ledger.books[name], agents, allowed)
         gaps["books"] = max(gaps["books"], gap)
     explained = state.equity0 - worth
     for source in range(state.loss.shape[0]):
         explained = explained - state.loss[source]
     gaps["losses"] = _largest("losses", "net worth against posted losses", explained, state.ids, allowed)
-    for column in MONEY:
+    for column in state.money:
         below = np.minimum(state.columns[column.name], 0.0)
         _largest("sign", column.name, below, state.ids, allowed)
     below = np.minimum(state.units[state.banks].min(axis=1, initial=0.0), 0.0)
@@ -90,8 +95,8 @@ def audit(ledger: Ledger, scale: float) -> dict[str, float]:
     return {check: gap / scale for check, gap in gaps.items()}
 
 
-def _sector(name: str) -> str:
-    column = next(c for c in MONEY if c.name == name.rstrip("@"))
+def _sector(state: State, name: str) -> str:
+    column = state.by_name[name.rstrip("@")]
     return column.asset_on or column.liability_to
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from sim.arrays import Csr, Float, empty
 from sim.kernels.holdings import value_holdings
 from sim.kernels.pull import pull
 from sim.kernels.total import total
-from sim.state import DEBTS, MONEY, State
+from sim.state import Claims, State
 
 
 def reach(layer: Csr, signal: Float) -> Float:
@@ -49,8 +51,72 @@ def summed(values: Float) -> Float:
     return out
 
 
+def layer_face(state: State, claims: Claims) -> Float:
+    """Return each creditor's claims on one layer at face value.
+
+    Parameters
+    ----------
+    state : State
+        Any state.
+    claims : Claims
+        One of its layers.
+
+    Returns
+    -------
+    float64[n_agents, n_lanes], currency
+        ``kept[i] * sum_j A[i, j] drawn[j] alive[j]``.
+    """
+    return claims.kept * reach(claims.rows, claims.drawn * state.alive)
+
+
+def layer_carried(state: State, claims: Claims, worth: Float) -> Float:
+    """Return each creditor's claims on one layer at what they are carried at.
+
+    Parameters
+    ----------
+    state : State
+        Any state.
+    claims : Claims
+        One of its layers.
+    worth : float64[n_agents, n_lanes], 1
+        Value of one unit of claim on each debtor.
+
+    Returns
+    -------
+    float64[n_agents, n_lanes], currency
+        ``kept[i] * sum_j A[i, j] drawn[j] alive[j] worth[j]``.
+    """
+    return claims.kept * reach(claims.rows, claims.drawn * state.alive * worth)
+
+
+def layer_owed(state: State, claims: Claims) -> Float:
+    """Return each debtor's debt on one layer at face value.
+
+    Parameters
+    ----------
+    state : State
+        Any state.
+    claims : Claims
+        One of its layers.
+
+    Returns
+    -------
+    float64[n_agents, n_lanes], currency
+        ``drawn[j] alive[j] * sum_i A[i, j] kept[i]``.
+    """
+    return claims.drawn * state.alive * reach(claims.columns, claims.kept)
+
+
+def _over_layers(state: State, one: Callable[[Claims], Float]) -> Float:
+    """Add up over layers, in their order."""
+    found: Float | None = None
+    for claims in state.layers.values():
+        found = one(claims) if found is None else found + one(claims)
+    return np.zeros((state.n_agents, state.n_lanes)) if found is None else found
+
+
 def claims_face(state: State) -> Float:
-    """Return each creditor's interbank claims at face value.
+    """Return each creditor's claims on other agents at face value, all layers together.
 
     Parameters
     ----------
@@ -60,13 +126,13 @@ def claims_face(state: State) -> Float:
     Returns
     -------
     float64[n_agents, n_lanes], currency
-        ``kept[i] * sum_j A[i, j] drawn[j] alive[j]``.
+        Sum of `layer_face`.
     """
-    return state.kept * reach(state.claims, state.drawn * state.alive)
+    return _over_layers(state, lambda claims: layer_face(state, claims))
 
 
 def claims_carried(state: State, worth: Float | None = None) -> Float:
-    """Return each creditor's interbank claims at what they are carried at.
+    """Return each creditor's claims on other agents at what they are carried at, all layers together.
 
     Parameters
     ----------
@@ -78,13 +144,14 @@ def claims_carried(state: State, worth: Float | None = None) -> Float:
     Returns
     -------
     float64[n_agents, n_lanes], currency
-        ``kept[i] * sum_j A[i, j] drawn[j] alive[j] worth[j]``.
+        Sum of `layer_carried`.
     """
-    return state.kept * reach(state.claims, state.drawn * state.alive * (state.worth if worth is None else worth))
+    at = state.worth if worth is None else worth
+    return _over_layers(state, lambda claims: layer_carried(state, claims, at))
 
 
 def claims_owed(state: State) -> Float:
-    """Return each debtor's interbank debt at face value.
+    """Return each debtor's debt to other agents at face value, all layers together.
 
     Parameters
     ----------
@@ -94,9 +161,30 @@ def claims_owed(state: State) -> Float:
     Returns
     -------
     float64[n_agents, n_lanes], currency
-        ``drawn[j] alive[j] * sum_i A[i, j] kept[i]``.
+        Sum of `layer_owed`.
     """
-    return state.drawn * state.alive * reach(state.claims_on, state.kept)
+    return _over_layers(state, lambda claims: layer_owed(state, claims))
+
+
+def assets_outside(state: State) -> Float:
+    """Return what each agent owns apart from securities and claims on other agents.
+
+    Parameters
+    ----------
+    state : State
+        Any state.
+
+    Returns
+    -------
+    float64[n_agents, n_lanes], currency
+        Sum of the asset columns; the real assets of sectors are not counted.
+    """
+    found = np.zeros((state.n_agents, state.n_lanes))
+    for column in state.money:
+        if column.asset_on:
+            found += state.columns[column.name]
+    found[state.people] += state.real_assets[state.people]
+    return found
 
 
 def securities(state: State, price: Float | None = None) -> tuple[Float, Float]:
@@ -120,8 +208,56 @@ def securities(state: State, price: Float | None = None) -> tuple[Float, Float]:
     return book, market
 
 
+def traded(state: State, price: Float, market: Float) -> Float:
+    """Return what the securities of each agent that have a market would bring.
+
+    Parameters
+    ----------
+    state : State
+        Any state.
+    price : float64[n_assets, n_lanes], currency per piece
+        At which prices.
+    market : float64[n_agents, n_lanes], currency
+        Market value of all securities, from `securities`.
+
+    Returns
+    -------
+    float64[n_agents, n_lanes], currency
+        What it has issued does not count.
+    """
+    if state.traded.all() and not (state.units[state.people] < 0.0).any():
+        return market
+    found = np.zeros_like(market)
+    for asset in np.flatnonzero(state.traded):
+        found += np.maximum(state.units[:, asset], 0.0) * price[asset]
+    return found
+
+
+def shares_issued(state: State, price: Float) -> Float | None:
+    """Return the value of the shares that agents have issued: a liability for closure, but no debt.
+
+    Parameters
+    ----------
+    state : State
+        Any state.
+    price : float64[n_assets, n_lanes], currency per piece
+        At which prices.
+
+    Returns
+    -------
+    float64[n_agents, n_lanes], currency, or None
+        None where no asset is a share.
+    """
+    if not state.shares.any():
+        return None
+    found = np.zeros((state.n_agents, state.n_lanes))
+    for asset in np.flatnonzero(state.shares):
+        found[state.people] -= np.minimum(state.units[state.people, asset], 0.0) * price[asset]
+    return found
+
+
 def external_debt(state: State) -> Float:
-    """Return what each agent owes outside the interbank layer and outside resolution.
+    """Return what each agent owes to sectors, resolution apart.
 
     Parameters
     ----------
@@ -131,10 +267,10 @@ def external_debt(state: State) -> Float:
     Returns
     -------
     float64[n_agents, n_lanes], currency
-        Sum of the debts that rank with interbank debt.
+        Sum of the debts to sectors that are cleared in default.
     """
     out = np.zeros((state.n_agents, state.n_lanes))
-    for name in DEBTS:
+    for name in state.debts:
         out += state.columns[name]
     return out
 
@@ -153,7 +289,7 @@ def net_worth(state: State) -> Float:
         Claims at what they are carried at; the sectors' sides are the columns' sums.
     """
     worth = claims_carried(state) - claims_owed(state) + securities(state)[0]
-    for column in MONEY:
+    for column in state.money:
         values = state.columns[column.name]
         sign = -1.0 if column.liability_to else 1.0
         worth += sign * values
@@ -177,7 +313,7 @@ def total_assets(state: State) -> Float:
         Book value of what the agent owns.
     """
     assets = claims_carried(state) + securities(state)[0]
-    for column in MONEY:
+    for column in state.money:
         if not column.liability_to:
             assets += state.columns[column.name]
     return assets

@@ -11,16 +11,15 @@ import numpy as np
 
 from sim.arrays import Bool, Float
 from sim.ledger.balance import (
-    claims_carried,
-    claims_face,
-    claims_owed,
+    layer_carried,
+    layer_face,
+    layer_owed,
     reach,
     securities,
     summed,
 )
-from sim.state import COLUMNS, MONEY, State
+from sim.state import Claims, State
 
-BY_NAME = {column.name: column for column in COLUMNS}
 Rows = int | slice
 
 
@@ -36,14 +35,17 @@ class Ledger:
     def __init__(self, state: State) -> None:
         self.state = state
         self.books: dict[str, Float] = {}
-        for column in MONEY:
+        for column in state.money:
             values = state.columns[column.name]
             self.books[column.name] = values.copy()
             if column.asset_on or column.liability_to:
                 self.books[column.name + "@"] = summed(values)[None]
-        self.books["claims"] = claims_face(state)
-        self.books["claims@"] = claims_owed(state)
-        self.books["provisions"] = claims_face(state) - claims_carried(state)
+        provisions = np.zeros((state.n_agents, state.n_lanes))
+        for name, claims in state.layers.items():
+            face = layer_face(state, claims)
+            self.books[name], self.books[name + "@"] = face, layer_owed(state, claims)
+            provisions += face - layer_carried(state, claims, state.worth)
+        self.books["provisions"] = provisions
         self.books["securities"] = securities(state)[0]
 
     # -- what every entry is made of ---------------------------------------------------------------------------------
@@ -63,14 +65,14 @@ class Ledger:
     def _change(self, name: str, rows: Rows, amount: Float) -> None:
         """Address and write both sides of a money column."""
         self._address(name, rows, amount)
-        column = BY_NAME[name]
+        column = self.state.by_name[name]
         if column.asset_on or column.liability_to:
             self._address(name + "@", 0, amount if isinstance(rows, int) else summed(amount))
         self._write(self.state.columns[name], rows, amount)
 
     def _worth(self, name: str, rows: Rows, amount: Float, source: str) -> None:
         """Post what a change of a claim does to the net worth of owner and sector."""
-        column = BY_NAME[name]
+        column = self.state.by_name[name]
         fall = amount if column.liability_to else -amount
         sector = column.asset_on or column.liability_to
         self._lose(source, rows, fall)
@@ -107,7 +109,7 @@ class Ledger:
         self._change(name, rows, amount)
         self._worth(name, rows, amount, source)
         if for_cash:
-            self._pay(self.state.row(BY_NAME[name].liability_to), rows, amount, source)
+            self._pay(self.state.row(self.state.by_name[name].liability_to), rows, amount, source)
 
     def settle(self, name: str, rows: Rows, face: Float, paid: Float, source: str, via: str = "cash") -> None:
         """Extinguish a claim of a money column, wholly or partly paid; what is not paid is written off.
@@ -125,7 +127,7 @@ class Ledger:
         via : {"cash", "estate"}
             Payment in reserves, or in claims on the estate of failed agents.
         """
-        column = BY_NAME[name]
+        column = self.state.by_name[name]
         sector = self.state.row(column.asset_on or column.liability_to)
         self._change(name, rows, -face)
         self._worth(name, rows, -face, source)
@@ -252,13 +254,14 @@ class Ledger:
             Who caused it.
         """
         state = self.state
-        rise = claims_carried(state, worth - state.worth)
-        self._address("provisions", slice(None), -rise)
-        self._lose(source, slice(None), -rise)
+        for claims in state.layers.values():
+            rise = layer_carried(state, claims, worth - state.worth)
+            self._address("provisions", slice(None), -rise)
+            self._lose(source, slice(None), -rise)
         self._write(state.worth, slice(None), worth - state.worth)
 
     def settle_claims(self, failing: Bool, recovery: Float, source: str) -> None:
-        """Extinguish all interbank debt of failing agents: paid in claims on the estate, the rest written off.
+        """Extinguish all debt of failing agents to other agents: paid in claims on the estate, the rest written off.
 
         Parameters
         ----------
@@ -270,13 +273,63 @@ class Ledger:
             Who caused it.
         """
         state = self.state
-        ending = state.drawn * state.alive * failing
-        face, paid = state.kept * reach(state.claims, ending), state.kept * reach(state.claims, ending * recovery)
-        owed = claims_owed(state) * failing
-        self._address("claims", slice(None), -face)
-        self._lose(source, slice(None), face)
-        self._address("claims@", slice(None), -owed)
-        self._lose(source, slice(None), -owed)
+        ended = [self._end(name, claims, failing, recovery, source) for name, claims in state.layers.items()]
         self._write(state.alive, slice(None), -(state.alive * failing))
-        self.create("estate_claims", slice(None), paid, source)
-        self.create("estate_due", slice(None), owed * recovery, source)
+        for paid, owed in ended:
+            self.create("estate_claims", slice(None), paid, source)
+            self.create("estate_due", slice(None), owed * recovery, source)
+
+    def _end(self, name: str, claims: Claims, failing: Bool, recovery: Float, source: str) -> tuple[Float, Float]:
+        """Address the end of one layer's debts; return what the estate owes creditors for them, and what was owed."""
+        state = self.state
+        ending = claims.drawn * state.alive * failing
+        face, paid = claims.kept * reach(claims.rows, ending), claims.kept * reach(claims.rows, ending * recovery)
+        owed = layer_owed(state, claims) * failing
+        self._address(name, slice(None), -face)
+        self._lose(source, slice(None), face)
+        self._address(name + "@", slice(None), -owed)
+        self._lose(source, slice(None), -owed)
+        return paid, owed
+
+    def roll(self, layer: str, kept: Float, drawn: Float, source: str) -> None:
+        """Bring a layer's multipliers to new values: what claims fall by is repaid in cash, what they grow by is lent.
+
+        Parameters
+        ----------
+        layer : str
+            Layer of claims.
+        kept, drawn : float64[n_agents, n_lanes], 1
+            New share of its claims that each creditor has not called, and of its debt that each debtor has not repaid.
+        source : str
+            Who caused it.
+
+        Notes
+        -----
+        Repayment is at face value, so a creditor that had provided against the claim gains what it had provided.
+        """
+        state, claims, everyone = self.state, self.state.layers[layer], slice(None)
+        face, owed = layer_face(state, claims), layer_owed(state, claims)
+        carried = layer_carried(state, claims, state.worth)
+        self._write(claims.kept, everyone, kept - claims.kept)
+        self._write(claims.drawn, everyone, drawn - claims.drawn)
+        lent, borrowed = layer_face(state, claims) - face, layer_owed(state, claims) - owed
+        worth = layer_carried(state, claims, state.worth) - carried
+        self._address(layer, everyone, lent)
+        self._address(layer + "@", everyone, borrowed)
+        self._address("provisions", everyone, lent - worth)
+        self._lose(source, everyone, borrowed - worth)
+        self.pay(lent, borrowed, source)
+
+    def pay(self, paid: Float, received: Float, source: str) -> None:
+        """Move cash between agents; both sides must have the same sum.
+
+        Parameters
+        ----------
+        paid, received : float64[n_agents, n_lanes], currency
+            By row; negative amounts go the other way.
+        source : str
+            Who caused it.
+        """
+        everyone = slice(None)
+        self._change("cash", everyone, received - paid)
+        self._lose(source, everyone, paid - received)

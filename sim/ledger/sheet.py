@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sim.ledger.balance import claims_carried, claims_owed, net_worth
-from sim.state import MONEY, State
+from sim.state import State
 
 SECURITIES = "Securities"
-CLAIMS, DEBT, EQUITY = "Claims on other banks", "Owed to other banks", "Equity"
+CLAIMS, DEBT, EQUITY = "Claims on other agents", "Owed to other agents", "Equity"
 
 
 def sheet(state: State, row: int, lane: int, assets: Sequence[str]) -> list[tuple[str, str, float]]:
@@ -34,7 +34,7 @@ def sheet(state: State, row: int, lane: int, assets: Sequence[str]) -> list[tupl
             column.meaning,
             float(state.columns[column.name][row, lane]),
         )
-        for column in MONEY
+        for column in state.money
     ]
     for position, asset in enumerate(assets):
         share, price = float(state.fair_value[row, position]), float(state.price[position, lane])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import random
 from collections.abc import Callable
 from typing import Any
@@ -11,51 +10,7 @@ import numpy as np
 
 from sim.arrays import Bool, Float
 from sim.errors import PluginError, SimError, UnknownNameError, shown
-from sim.ledger.entries import BY_NAME, Ledger, Rows
-from sim.state import MONEY, State
-
-FLAGS = ("is_defaulted", "ordered_to_fail")
-"""Columns that are no money and may be set directly."""
-
-
-def locked(array: Any) -> Any:
-    """Return a view of an array that cannot be written to.
-
-    Parameters
-    ----------
-    array : array
-        Any; what is no array is returned as it is.
-
-    Returns
-    -------
-    array
-        The same memory.
-    """
-    if not isinstance(array, np.ndarray):
-        return array
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-def read_only(state: State) -> State:
-    """Return a state that shows the same numbers and cannot be written to, flags apart.
-
-    Parameters
-    ----------
-    state : State
-        Now.
-
-    Returns
-    -------
-    State
-        It follows every later entry.
-    """
-    twin = copy.copy(state)
-    for name, value in vars(state).items():
-        setattr(twin, name, locked(value))
-    twin.columns = {name: values if name in FLAGS else locked(values) for name, values in state.columns.items()}
-    return twin
+from sim.ledger.entries import Ledger, Rows
 
 
 class WatchedLedger(Ledger):
@@ -86,8 +41,8 @@ class WatchedLedger(Ledger):
             raise self._refuse(f"{entry} is posted under {shown(source)}; allowed: {self._source!r}")
 
     def _money(self, entry: str, name: str) -> None:
-        if name not in BY_NAME or BY_NAME[name].unit != "currency":
-            known = [column.name for column in MONEY]
+        known = [column.name for column in self.state.money]
+        if name not in known:
             raise self._refuse(str(UnknownNameError("money column", name, known, f"{entry}: ")))
 
     def _rows(self, rows: Rows) -> tuple[int, ...]:
@@ -162,7 +117,8 @@ class WatchedLedger(Ledger):
         """
         self._sourced("settle", source)
         self._money("settle", name)
-        if not (BY_NAME[name].asset_on or BY_NAME[name].liability_to):
+        column = self.state.by_name[name]
+        if not (column.asset_on or column.liability_to):
             raise self._refuse(f"settle: {name} is nobody's debt")
         if via not in ("cash", "estate"):
             raise self._refuse(f"settle: via = {shown(via)}; allowed: 'cash', 'estate'")
@@ -295,6 +251,45 @@ class WatchedLedger(Ledger):
         self._checked("settle_claims: recovery", recovery, (self.state.n_agents,), slice(None), top=1.0)
         self._quiet("settle_claims", failing)
         super().settle_claims(failing, recovery, source)
+
+    def roll(self, layer: str, kept: Float, drawn: Float, source: str) -> None:
+        """Check, then bring the multipliers of a layer to new values.
+
+        Parameters
+        ----------
+        layer : str
+            Layer of claims.
+        kept, drawn : float64[n_agents, n_lanes], 1
+            New multipliers, not negative.
+        source : str
+            The plug-in's own name.
+        """
+        self._sourced("roll", source)
+        if layer not in self.state.layers:
+            raise self._refuse(str(UnknownNameError("layer", layer, self.state.layers, "roll: ")))
+        claims = self.state.layers[layer]
+        self._checked(f"roll {layer}: kept", kept, (self.state.n_agents,), slice(None))
+        self._checked(f"roll {layer}: drawn", drawn, (self.state.n_agents,), slice(None))
+        self._quiet("roll", kept - claims.kept)
+        self._quiet("roll", drawn - claims.drawn)
+        super().roll(layer, kept, drawn, source)
+
+    def pay(self, paid: Float, received: Float, source: str) -> None:
+        """Check, then move cash between agents.
+
+        Parameters
+        ----------
+        paid, received : float64[n_agents, n_lanes], currency
+            By row, not negative, of one sum.
+        source : str
+            The plug-in's own name.
+        """
+        self._sourced("pay", source)
+        self._checked("pay: paid", paid, (self.state.n_agents,), slice(None))
+        self._checked("pay: received", received, (self.state.n_agents,), slice(None))
+        self._quiet("pay", paid)
+        self._quiet("pay", received)
+        super().pay(paid, received, source)
 
 
 def named(name: str, package: str = "") -> str:

@@ -11,7 +11,8 @@ import numpy as np
 from sim.arrays import Float
 from sim.errors import PluginError, shown
 from sim.ledger.balance import securities, summed
-from sim.ledger.watched import named, read_only, watched
+from sim.ledger.locked import read_only
+from sim.ledger.watched import named, watched
 from sim.plugins import Registry, installed
 from sim.state import State
 from sim.system import System

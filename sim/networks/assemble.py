@@ -13,7 +13,7 @@ from sim.arrays import Float
 from sim.errors import InputError, Problem, nearest, shown
 from sim.networks.layer import Layer
 from sim.networks.reconstruct import max_entropy
-from sim.state import BANKS
+from sim.state import AGENTS, BANKS
 
 Rows = Mapping[str, Sequence[Any]]
 DEPOSITS = ("deposits_insured", "deposits_uninsured", "deposits_wholesale")
@@ -132,7 +132,8 @@ def assemble(
     if parts.problems:
         raise InputError(parts.problems)
     n_banks, agents = len(ids), (*ids, *sectors)
-    types = {BANKS: slice(0, n_banks)} | {s: slice(n_banks + k, n_banks + k + 1) for k, s in enumerate(sectors)}
+    types = {kind: slice(n_banks, n_banks) for kind in AGENTS} | {BANKS: slice(0, n_banks)}
+    types |= {sector: slice(n_banks + k, n_banks + k + 1) for k, sector in enumerate(sectors)}
     sheet = _balance_sheets(parts, n_banks)
     market = _market(parts, ids, types, fair_value_share)
     if parts.problems:
@@ -213,7 +214,7 @@ def _balance_sheets(parts: Parts, n: int) -> dict[str, Float]:
 
 
 def _market(parts: Parts, ids: tuple[str, ...], types: dict[str, slice], share: float) -> dict[str, Any]:
-    n_agents = len(ids) + len(types) - 1
+    n_agents = max(rows.stop for rows in types.values())
     assets = tuple(str(cell) for cell in parts.tables.get("assets", {}).get("asset", ()))
     n = len(assets)
     for row, name in enumerate(assets):

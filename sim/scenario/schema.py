@@ -138,7 +138,12 @@ class Horizon(Section):
     """Steps played, 1."""
 
     step: str = Field(default="1d", pattern=r"^\d{1,4}[dhwmq]$")
-    """Length of a step, such as ``1d``; a label."""
+    """Length of a step: ``1d``, a business day, ``4h`` of 24, ``1w`` of 5 days, ``1m`` of 21, ``1q`` of 63."""
+
+    @property
+    def days(self) -> float:
+        """Length of a step, business days."""
+        return int(self.step[:-1]) * {"h": 1.0 / 24.0, "d": 1.0, "w": 5.0, "m": 21.0, "q": 63.0}[self.step[-1]]
 
 
 class MonteCarlo(Section):

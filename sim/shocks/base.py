@@ -9,7 +9,8 @@ from pydantic import Field
 
 from sim.errors import Problem, shown
 from sim.ledger.entries import Ledger
-from sim.ledger.watched import WatchedLedger, read_only, watched
+from sim.ledger.locked import read_only
+from sim.ledger.watched import WatchedLedger, watched
 from sim.plugins import Plugin, Registry, foreign, who
 from sim.state import State
 from sim.streams import Draws

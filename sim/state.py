@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from sim.arrays import Bool, Csr, Float, empty, full, spread
+from sim.arrays import Bool, Csr, Float, Int, empty
 
 BANKS = "banks"
 AGENTS = (BANKS, "tech_firms", "platforms", "funds")
@@ -189,6 +189,8 @@ class State:
     described: tuple[Column, ...] = COLUMNS
     """Every column of this run, those of its channels included."""
     columns: dict[str, Float] = field(default_factory=dict)
+    book: Float = field(default_factory=lambda: empty(0, 0, 0))
+    """float64[n_money, n_agents, n_lanes], currency: the money columns in one block, of which `columns` has views."""
     layers: dict[str, Claims] = field(default_factory=dict)
     """Claims between agents, by layer."""
     units: Float = field(default_factory=lambda: empty(0, 0, 0))
@@ -217,6 +219,13 @@ class State:
     def money(self) -> tuple[Column, ...]:
         """Columns that only the ledger may change."""
         return tuple(column for column in self.described if column.is_money)
+
+    @cached_property
+    def other_sides(self) -> tuple[Float, Int]:
+        """Of every money column: 1 for an asset or -1 for a debt, and the row of the sector opposite, -1 for none."""
+        signs = np.array([-1.0 if column.liability_to else 1.0 for column in self.money])
+        opposite = [column.asset_on or column.liability_to for column in self.money]
+        return signs, np.array([self.row(sector) if sector else -1 for sector in opposite], dtype=np.int64)
 
     @cached_property
     def debts(self) -> tuple[str, ...]:
@@ -323,12 +332,12 @@ def allocate(state: State, start: dict[str, Float], claims: dict[str, Csr]) -> N
     ]
     state.described = (*state.described, *scaling)
     state.__dict__.pop("by_name", None)
+    state.book = empty(len(state.money), state.n_agents, state.n_lanes)
+    together = {column.name: state.book[place] for place, column in enumerate(state.money)}
     for column in state.described:
-        values = start.get(column.name)
-        if values is None:
-            state.columns[column.name] = full(column.start, state.n_agents, state.n_lanes)
-        else:
-            state.columns[column.name] = spread(values, state.n_lanes)
+        values = together[column.name] if column.is_money else empty(state.n_agents, state.n_lanes)
+        values[...] = start[column.name][:, None] if column.name in start else column.start
+        state.columns[column.name] = values
     for layer, edges in claims.items():
         kept, drawn = (state.columns[name] for name in multipliers(layer))
         state.layers[layer] = Claims(edges, kept, drawn)

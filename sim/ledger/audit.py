@@ -2,53 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from sim.arrays import Float
+from sim.arrays import Float, empty
 from sim.errors import AuditError
-from sim.ledger.balance import (
-    claims_carried,
-    claims_face,
-    layer_carried,
-    layer_face,
-    layer_owed,
-    net_worth,
-    securities,
-    summed,
-)
+from sim.kernels.books import deepest, totals, widest_gap
+from sim.ledger.balance import layer_carried, layer_face, layer_owed, net_worth, securities, summed
 from sim.ledger.entries import Ledger
 from sim.state import State
 
 TOLERANCE = 1e-9
 """Largest gap allowed, as a share of all agents' assets before any event."""
-
-
-def stocks(state: State) -> dict[str, Float]:
-    """Return every instrument's stock per agent, stored or derived, as the books name them.
-
-    Parameters
-    ----------
-    state : State
-        Any state.
-
-    Returns
-    -------
-    dict of str to float64[n_agents, n_lanes] or float64[1, n_lanes], currency
-        ``name`` is the owners' side, ``name@`` the counterparty's.
-    """
-    found: dict[str, Float] = {}
-    for column in state.money:
-        found[column.name] = state.columns[column.name]
-        if column.asset_on or column.liability_to:
-            found[column.name + "@"] = summed(state.columns[column.name])[None]
-    provisions = np.zeros((state.n_agents, state.n_lanes))
-    for layer, claims in state.layers.items():
-        face = layer_face(state, claims)
-        found[layer], found[layer + "@"] = face, layer_owed(state, claims)
-        provisions += face - layer_carried(state, claims, state.worth)
-    found["provisions"] = provisions
-    found["securities"] = securities(state)[0]
-    return found
 
 
 def audit(ledger: Ledger, scale: float) -> dict[str, float]:
@@ -71,33 +37,64 @@ def audit(ledger: Ledger, scale: float) -> dict[str, float]:
     AuditError
         Naming the check, the instrument, the agent and the lane with the largest gap.
     """
-    state = ledger.state
-    allowed = TOLERANCE * scale
-    gaps = {"closure": 0.0, "books": 0.0, "losses": 0.0}
-    worth = net_worth(state)
-    closing = summed(worth) + summed(claims_face(state) - claims_carried(state))
-    book, market = securities(state)
-    closing -= summed(book - market) + summed(state.real_assets)
-    gaps["closure"] = _largest("closure", "sum of net worths", closing[None], ("the system",), allowed)
-    for name, stock in stocks(state).items():
-        agents = state.ids if stock.shape[0] == state.n_agents else (_sector(state, name),)
-        gap = _largest("books", name, stock - ledger.books[name], agents, allowed)
-        gaps["books"] = max(gaps["books"], gap)
+    state, allowed = ledger.state, TOLERANCE * scale
+    worth, (book, market) = net_worth(state), securities(state)
+    pairs = dict(_stocks(ledger, book))
+    closing = summed(worth) + summed(pairs["provisions"][0]) - summed(book - market) - summed(state.real_assets)
+    gaps = {"closure": _largest("closure", "sum of net worths", closing[None], ("the system",), allowed)}
+    gap = np.zeros(state.n_lanes)
+    rows = state.book.reshape(-1, state.n_lanes)
+    widest_gap(rows, ledger.money.reshape(rows.shape), gap)
+    for stock, expected in pairs.values():
+        widest_gap(stock, expected, gap)
+    gaps["books"] = float(gap.max())
+    if not gaps["books"] <= allowed:
+        _name(ledger, pairs, allowed)
     explained = state.equity0 - worth
     for source in range(state.loss.shape[0]):
         explained = explained - state.loss[source]
     gaps["losses"] = _largest("losses", "net worth against posted losses", explained, state.ids, allowed)
-    for column in state.money:
-        below = np.minimum(state.columns[column.name], 0.0)
-        _largest("sign", column.name, below, state.ids, allowed)
+    depth = np.zeros(state.n_lanes)
+    deepest(rows, depth)
+    if not float(depth.max()) <= allowed:
+        for column in state.money:
+            below = np.minimum(state.columns[column.name], 0.0)
+            _largest("sign", column.name, below, state.ids, allowed)
     below = np.minimum(state.units[state.banks].min(axis=1, initial=0.0), 0.0)
     _largest("sign", "securities", below, state.ids[state.banks], allowed)
     return {check: gap / scale for check, gap in gaps.items()}
 
 
-def _sector(state: State, name: str) -> str:
-    column = state.by_name[name.rstrip("@")]
-    return column.asset_on or column.liability_to
+def _stocks(ledger: Ledger, book: Float) -> Iterator[tuple[str, tuple[Float, Float]]]:
+    """Yield what each stock outside the money columns is, and what the books say; ``name@`` is the other side."""
+    state = ledger.state
+    sums = empty(len(state.money), state.n_lanes)
+    totals(state.book, sums)
+    yield "money@", (sums, ledger.sums)
+    provisions = np.zeros((state.n_agents, state.n_lanes))
+    for layer, claims in state.layers.items():
+        face = layer_face(state, claims)
+        yield layer, (face, ledger.books[layer])
+        yield layer + "@", (layer_owed(state, claims), ledger.books[layer + "@"])
+        provisions += face - layer_carried(state, claims, state.worth)
+    yield "provisions", (provisions, ledger.books["provisions"])
+    yield "securities", (book, ledger.books["securities"])
+
+
+def _name(ledger: Ledger, pairs: dict[str, tuple[Float, Float]], allowed: float) -> None:
+    """Raise for the first instrument whose stock is not what the books say."""
+    state = ledger.state
+    for column in state.money:
+        _largest("books", column.name, state.columns[column.name] - ledger.books[column.name], state.ids, allowed)
+    for name, (stock, expected) in pairs.items():
+        agents = tuple(_sector(state, place) for place in range(len(stock))) if name == "money@" else state.ids
+        _largest("books", name, stock - expected, agents, allowed)
+
+
+def _sector(state: State, place: int) -> str:
+    """Who is on the other side of a money column."""
+    column = state.money[place]
+    return f"{column.asset_on or column.liability_to or 'all owners'} ({column.name})"
 
 
 def _largest(check: str, what: str, gap: Float, agents: tuple[str, ...], allowed: float) -> float:

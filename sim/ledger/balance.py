@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from sim.arrays import Csr, Float, empty
+from sim.kernels.books import add_money
 from sim.kernels.holdings import value_holdings
 from sim.kernels.pull import pull
 from sim.kernels.total import total
@@ -289,13 +290,7 @@ def net_worth(state: State) -> Float:
         Claims at what they are carried at; the sectors' sides are the columns' sums.
     """
     worth = claims_carried(state) - claims_owed(state) + securities(state)[0]
-    for column in state.money:
-        values = state.columns[column.name]
-        sign = -1.0 if column.liability_to else 1.0
-        worth += sign * values
-        sector = column.asset_on or column.liability_to
-        if sector:
-            worth[state.row(sector)] -= sign * summed(values)
+    add_money(state.book, *state.other_sides, worth)
     return worth
 
 

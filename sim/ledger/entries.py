@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.arrays import Bool, Float
+from sim.arrays import Bool, Float, empty
+from sim.kernels.books import totals
 from sim.ledger.balance import (
     layer_carried,
     layer_face,
@@ -35,11 +36,10 @@ class Ledger:
     def __init__(self, state: State) -> None:
         self.state = state
         self.books: dict[str, Float] = {}
-        for column in state.money:
-            values = state.columns[column.name]
-            self.books[column.name] = values.copy()
-            if column.asset_on or column.liability_to:
-                self.books[column.name + "@"] = summed(values)[None]
+        self.money, self.sums = state.book.copy(), empty(len(state.money), state.n_lanes)
+        totals(self.money, self.sums)
+        for place, column in enumerate(state.money):
+            self.books[column.name], self.books[column.name + "@"] = self.money[place], self.sums[place : place + 1]
         provisions = np.zeros((state.n_agents, state.n_lanes))
         for name, claims in state.layers.items():
             face = layer_face(state, claims)
@@ -65,9 +65,7 @@ class Ledger:
     def _change(self, name: str, rows: Rows, amount: Float) -> None:
         """Address and write both sides of a money column."""
         self._address(name, rows, amount)
-        column = self.state.by_name[name]
-        if column.asset_on or column.liability_to:
-            self._address(name + "@", 0, amount if isinstance(rows, int) else summed(amount))
+        self._address(name + "@", 0, amount if isinstance(rows, int) else summed(amount))
         self._write(self.state.columns[name], rows, amount)
 
     def _worth(self, name: str, rows: Rows, amount: Float, source: str) -> None:

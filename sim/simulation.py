@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter
 
 import numpy as np
 
-from sim.agents.bank import BankDecision, BankView
-from sim.agents.bank import decide as bank_rule
+from sim.agents.base import Rule
+from sim.agents.rules import RULES
 from sim.arrays import Bool, Float, Int
 from sim.channels.base import PHASES, Channel, Step, TightView
 from sim.contagion.certify import reach
@@ -24,7 +25,6 @@ from sim.state import Column
 from sim.streams import Draws
 from sim.system import System
 
-Rule = Callable[[BankView], BankDecision]
 LANES = 8
 """Blocks are padded to a multiple of this: kernels sum eight lanes at a time, and reductions never see a single one."""
 
@@ -77,8 +77,8 @@ class Simulation:
         Which draws; one lane each.
     seed : int
         Of all random numbers.
-    decide : callable, optional
-        Replaces the banks' rule.
+    rules : mapping of str to callable, optional
+        Replaces the rules of the types of agents it names, such as ``{"banks": ...}``.
     switches : dict of str to float64[n_draws], optional
         Per channel and lane: 1 on, 0 off. A channel switched off posts nothing.
     """
@@ -89,7 +89,7 @@ class Simulation:
         scenario: Scenario,
         draws: Int,
         seed: int,
-        decide: Rule | None = None,
+        rules: Mapping[str, Rule] | None = None,
         switches: Mapping[str, Float] | None = None,
     ) -> None:
         refuse(scenario, system)
@@ -102,7 +102,7 @@ class Simulation:
         # the rules read equity as the view computes it, so a quiet step is quiet to the last bit
         self.state.equity0[people], self.state.solvency0[people] = view.equity[people], view.solvency[people]
         self.ledger = Ledger(self.state)
-        self.decide = decide or bank_rule
+        self.rules = {**RULES, **(rules or {})}
         self.on = {name: np.ones(padded.size) for name in self.channels}
         for name, values in (switches or {}).items():
             self.on[name][: self.wanted.size] = values
@@ -112,6 +112,7 @@ class Simulation:
         self.residual = np.zeros(padded.size)
         self.certified: Bool = np.ones(padded.size, dtype=np.bool_)
         self.gaps: dict[str, float] = {}
+        self.seconds = dict.fromkeys(PHASES, 0.0)
 
     def play(self) -> Block:
         """Play all steps.
@@ -176,6 +177,7 @@ class Simulation:
         """Play one step: events, then every channel's phases in their order, then the audit."""
         self.number += 1
         for phase in PHASES:
+            began = perf_counter()
             if phase == "events":
                 self._events()
             elif phase == "audit":
@@ -185,6 +187,18 @@ class Simulation:
                     self._static()
             else:
                 self._phase(phase)
+            self.seconds[phase] += perf_counter() - began
+
+    def phases(self) -> list[tuple[str, str, str, float]]:
+        """Return the order of a step as a table.
+
+        Returns
+        -------
+        list of (str, str, str, float)
+            Phase, what happens in it, the channels that act (by name, comma between), and the seconds spent so far.
+        """
+        acting = {phase: [name for name, each in self.channels.items() if phase in each.phases] for phase in PHASES}
+        return [(phase, said, ", ".join(acting[phase]), self.seconds[phase]) for phase, said in PHASES.items()]
 
     def _events(self) -> None:
         for position, shock in enumerate(self.scenario.shocks):
@@ -198,7 +212,7 @@ class Simulation:
             self.ledger,
             self.number,
             self.on[name],
-            self.decide,
+            self.rules,
             self.scenario.horizon.days,
             self.draws,
             self.channels,

@@ -26,7 +26,8 @@ def test_channels_act_in_the_order_of_the_phases_however_they_are_written():
     one = dynamic(system)
     other = dynamic(system, channels=dict(reversed(one.channels.items())))
     assert list(other.active) == ["market", "credit"]
-    assert PHASES.index("market") < PHASES.index("credit") < PHASES.index("resolution")
+    order = list(PHASES)
+    assert order.index("market") < order.index("credit") < order.index("resolution")
     first, second = (play(what, system, np.arange(3), 1) for what in (one, other))
     assert all((first.final[name] == second.final[name]).all() for name in first.final)
 
@@ -34,7 +35,9 @@ def test_channels_act_in_the_order_of_the_phases_however_they_are_written():
 def test_an_override_that_repeats_the_rule_changes_no_bit():
     system = random_system(1)
     plain = Simulation(system, dynamic(system), np.arange(3), 1).play()
-    hooked = Simulation(system, dynamic(system), np.arange(3), 1, decide=lambda view: decide(view).replace()).play()
+    hooked = Simulation(
+        system, dynamic(system), np.arange(3), 1, rules={"banks": lambda view: decide(view).replace()}
+    ).play()
     assert all((plain.metrics[name] == hooked.metrics[name]).all() for name in plain.metrics)
 
 
@@ -44,7 +47,7 @@ def test_a_rule_that_never_sells_changes_the_outcome():
     def stubborn(view):
         return BankDecision(np.zeros_like(view.equity))
 
-    block = Simulation(system, dynamic(system), np.arange(3), 1, decide=stubborn).play()
+    block = Simulation(system, dynamic(system), np.arange(3), 1, rules={"banks": stubborn}).play()
     assert (block.metrics["sold"] == 0.0).all()
     assert (play(dynamic(system), system, np.arange(3), 1).metrics["sold"][-1] > 0.0).all()
 
@@ -66,7 +69,7 @@ def test_a_number_that_stops_being_finite_names_agent_and_draw():
         return BankDecision(sell)
 
     with pytest.raises(NotFiniteError, match="in draw 8"):
-        Simulation(system, dynamic(system), np.array([7, 8]), 1, decide=broken).play()
+        Simulation(system, dynamic(system), np.array([7, 8]), 1, rules={"banks": broken}).play()
 
 
 def test_static_mode_refuses_a_channel_without_a_monotone_form(monkeypatch):
@@ -85,3 +88,18 @@ def test_systems_are_not_changed_by_playing():
     play(dynamic(system), system, np.arange(3), 1)
     assert all((system.start[name] == values).all() for name, values in before.items())
     assert (system.holdings == held).all()
+
+
+def test_the_order_of_a_step_as_a_table() -> None:
+    system = random_system(4)
+    simulation = Simulation(system, dynamic(system), np.arange(2), 1)
+    simulation.step()
+    table = simulation.phases()
+    assert [row[0] for row in table] == list(PHASES)
+    assert {row[0]: row[2] for row in table if row[2]} == {
+        "market": "market",
+        "credit": "credit",
+        "resolution": "credit",
+    }
+    assert all(row[3] >= 0.0 for row in table)
+    assert sum(row[3] for row in table) > 0.0

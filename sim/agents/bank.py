@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
+from sim.agents.base import Decision, View
 from sim.arrays import Float
 
 
 @dataclass(frozen=True)
-class BankView:
+class BankView(View):
     """What the rule of a bank may see, all banks at once.
 
     Parameters
@@ -24,6 +25,8 @@ class BankView:
         Whether a bank without equity sells everything.
     """
 
+    kind: ClassVar[str] = "banks"
+
     assets: Float
     equity: Float
     marketable: Float
@@ -33,7 +36,7 @@ class BankView:
 
 
 @dataclass(frozen=True)
-class BankDecision:
+class BankDecision(Decision):
     """What every bank does this step.
 
     Parameters
@@ -43,21 +46,6 @@ class BankDecision:
     """
 
     sell: Float
-
-    def replace(self, **changes: Any) -> BankDecision:
-        """Return a decision that differs in the named parts.
-
-        Parameters
-        ----------
-        **changes : float64[n_banks, n_lanes]
-            New values by field name.
-
-        Returns
-        -------
-        BankDecision
-            A copy.
-        """
-        return replace(self, **changes)
 
 
 def decide(view: BankView) -> BankDecision:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import model_validator
 
-from sim.agents.bank import BankDecision, BankView
-from sim.agents.bank import decide as bank_rule
+from sim.agents.base import Rule, View
+from sim.agents.rules import RULES
 from sim.arrays import Float
 from sim.channels.guard import broken, guard
 from sim.errors import PluginError, Problem, UsageError
@@ -29,20 +29,20 @@ from sim.state import Column, State
 from sim.streams import Draws
 from sim.system import System
 
-PHASES = (
-    "events",
-    "service",
-    "payments",
-    "beliefs",
-    "funding",
-    "liquidity",
-    "market",
-    "credit",
-    "compliance",
-    "resolution",
-    "policy",
-    "audit",
-)
+PHASES = {
+    "events": "shocks strike",
+    "service": "what agents can do, given those they depend on",
+    "payments": "what banks send each other, and what stays behind",
+    "beliefs": "what the public thinks of each agent",
+    "funding": "depositors, lenders and fund holders leave or stay",
+    "liquidity": "how those who are short find cash",
+    "market": "sales, prices, mark to market",
+    "credit": "losses of borrowers, claims revalued, defaults cleared",
+    "compliance": "detection, fines, suspensions",
+    "resolution": "estates pay out",
+    "policy": "what authorities do",
+    "audit": "the books are checked",
+}
 """The order of a step, once. Everybody acts on the state at the start of a phase."""
 
 
@@ -60,8 +60,8 @@ class Step:
         Step, counted from 1.
     on : float64[n_lanes], 1
         The channel's switch in each lane; 0 posts nothing.
-    decide : callable
-        The banks' rule, or what replaces it.
+    rules : mapping of str to callable
+        The rule of each type of agent, or what replaces it.
     days : float
         Length of the step, days.
     draws : Draws or None
@@ -77,11 +77,26 @@ class Step:
     ledger: Ledger
     number: int
     on: Float
-    decide: Callable[[BankView], BankDecision] = bank_rule
+    rules: Mapping[str, Rule] = field(default_factory=lambda: RULES)
     days: float = 1.0
     draws: Draws | None = None
     channels: Mapping[str, Channel] = field(default_factory=dict)
     switches: Mapping[str, Float] = field(default_factory=dict)
+
+    def decide(self, view: View) -> Any:
+        """Ask all agents of a type what they do.
+
+        Parameters
+        ----------
+        view : View
+            What they see; it says which type is asked.
+
+        Returns
+        -------
+        Decision
+            Of that type.
+        """
+        return self.rules[view.kind](view)
 
     def uniform(self, stream: str, ids: Sequence[str]) -> Float:
         """Return random numbers of this step.

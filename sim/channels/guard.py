@@ -63,8 +63,8 @@ def broken(cls: Any) -> list[str]:
     if not phases and not cls.isotone:
         found.append("acts in no phase; give phases, such as {'funding': 'play'}")
     for phase, method in phases.items():
-        if phase not in PHASES[1:-1]:
-            found.append(f"acts in an unknown phase {shown(phase)} (known: {', '.join(PHASES[1:-1])})")
+        if phase not in list(PHASES)[1:-1]:
+            found.append(f"acts in an unknown phase {shown(phase)} (known: {', '.join(list(PHASES)[1:-1])})")
         if not callable(getattr(cls, str(method), None)):
             found.append(f"lacks {method}(step)")
     if cls.isotone:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sim.cli.complete import among
 from sim.cli.errors import clean, emit, warn
 from sim.cli.options import AsJson, Debug, chosen
 from sim.cli.table import terminal_width
@@ -34,11 +35,16 @@ NETWORKS = {"max_entropy": "the most even network that has each bank's interbank
 
 
 def list_(
-    kind: Annotated[str | None, typer.Argument(metavar="KIND", help="One of the kinds below; by default all.")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="KIND", help="One of the kinds below; by default all.", autocompletion=among(lambda: KINDS)
+        ),
+    ] = None,
     as_json: AsJson = False,
     _debug: Debug = False,
 ) -> int:
-    """List what a scenario can name: scenarios, channels, shocks, metrics, valuations, networks, policies.
+    """List what a scenario can name (scenarios, channels, shocks, metrics, ...) and the phases of a step.
 
     Parameters
     ----------
@@ -119,6 +125,12 @@ def _channels() -> dict[str, str]:
     return _registered(CHANNELS, "sim.channels")
 
 
+def _phases() -> dict[str, str]:
+    from sim.channels.base import PHASES
+
+    return {f"{place:2d} {name}": said for place, (name, said) in enumerate(PHASES.items())}
+
+
 def _shocks() -> dict[str, str]:
     from sim.shocks.base import SHOCKS
 
@@ -175,4 +187,5 @@ KINDS: dict[str, Callable[[], dict[str, str]]] = {
     "valuations": _valuations,
     "networks": lambda: dict(NETWORKS),
     "policies": dict,
+    "phases": _phases,
 }

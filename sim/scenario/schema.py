@@ -240,7 +240,7 @@ class Scenario(Section):
     def active(self) -> dict[str, Channel]:
         """Channels that act, in the order of their phases."""
         acting = [item for item in self.channels.items() if item[1].enabled]
-        return dict(sorted(acting, key=lambda item: min((PHASES.index(p) for p in item[1].phases), default=0)))
+        return dict(sorted(acting, key=lambda item: min((list(PHASES).index(p) for p in item[1].phases), default=0)))
 
     @property
     def warnings(self) -> tuple[Problem, ...]:

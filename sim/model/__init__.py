@@ -2,123 +2,35 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
-from functools import cached_property, partial
+from dataclasses import fields
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from sim.agents.bank import BankDecision, BankView
-from sim.agents.bank import decide as bank_rule
+from sim.agents.base import Decision, Rule, View
+from sim.agents.rules import RULES
 from sim.arrays import Float, Int
-from sim.errors import PluginError, UsageError, shown
+from sim.errors import PluginError, UnknownNameError, UsageError, shown
 from sim.experiments.blocks import Task
 from sim.experiments.gather import single
 from sim.experiments.result import Result
 from sim.ledger.balance import net_worth, total_assets
 from sim.metrics import measure
+from sim.model.agents import LANE, Agent, Bank, Fund, Platform, TechFirm, mesa
 from sim.scenario.build import build
 from sim.scenario.load import load
 from sim.scenario.schema import Scenario
 from sim.simulation import Block, Simulation, joined
-from sim.state import BANKS
 from sim.system import System
 
-with warnings.catch_warnings():
-    # mesa asks tqdm for a notebook's progress bar when it is imported, and tqdm complains where widgets are missing
-    warnings.simplefilter("ignore")
-    import mesa
+__all__ = ["LANE", "Agent", "Bank", "ContagionModel", "Fund", "Platform", "TechFirm", "mesa"]
 
-LANE = 0
-"""A model plays one draw; its numbers are this lane of the state."""
-
-
-class Bank(mesa.Agent):  # type: ignore[misc]
-    """A bank as mesa sees it: one row of the state and nothing of its own.
-
-    Every column of the state that banks have is an attribute (`cash`, `loans`, `deposits_insured`, ...), as are the
-    names below. While `decide` runs they show what the rule may see, after a step what was left.
-
-    Parameters
-    ----------
-    model : ContagionModel
-        The model it belongs to.
-    row : int
-        Its row in the state.
-
-    Attributes
-    ----------
-    id : str
-        Name in the scenario, such as ``"DE20"``.
-    row : int
-        Its row in the state.
-    """
-
-    model: ContagionModel
-
-    def __init__(self, model: ContagionModel, row: int) -> None:
-        super().__init__(model)
-        self.row = row
-        self.id = model.system.ids[row]
-
-    def __getattr__(self, name: str) -> float:
-        # only reached for names that are no attribute: the columns of the state
-        model = self.__dict__.get("model")
-        if model is None or name not in model.column_names:
-            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-        return float(model.column(name)[self.row])
-
-    @property
-    def equity(self) -> float:
-        """Net worth, currency."""
-        return float(self.model.column("equity")[self.row])
-
-    @property
-    def assets(self) -> float:
-        """Book assets, currency."""
-        return float(self.model.column("assets")[self.row])
-
-    @property
-    def equity0(self) -> float:
-        """Net worth before any event, currency."""
-        return float(self.model.simulation.state.equity0[self.row, LANE])
-
-    @property
-    def leverage(self) -> float:
-        """Assets over equity; infinite without equity."""
-        equity = self.equity
-        return self.assets / equity if equity > 0.0 else float("inf")
-
-    @property
-    def stress(self) -> float:
-        """Share of the equity before any event that is gone, 0 to 1."""
-        return min(1.0, max(0.0, 1.0 - self.equity / self.equity0)) if self.equity0 > 0.0 else 1.0
-
-    @property
-    def is_defaulted(self) -> bool:
-        """Whether it has defaulted."""
-        return bool(self.model.column("is_defaulted")[self.row])
-
-    def decide(self) -> BankDecision:
-        """Return what the bank does now: its row of the vectorised rule, unless a subclass knows better.
-
-        Returns
-        -------
-        BankDecision
-            One number a field; `replace` changes some of them.
-        """
-        return self.model.ruled(self.row)
-
-    def step(self) -> None:
-        """Do nothing: the model moves all agents at once, since nobody may act before another."""
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.id!r})"
-
-
-AgentType = type[Bank] | Callable[[int], type[Bank]]
+AgentType = type[Agent] | Callable[[int], type[Agent]]
+KINDS: Mapping[str, type[Agent]] = {"bank": Bank, "tech_firm": TechFirm, "platform": Platform, "fund": Fund}
+"""Class of each type of agent where a model names no other."""
 
 
 class ContagionModel(mesa.Model):  # type: ignore[misc]
@@ -164,8 +76,8 @@ class ContagionModel(mesa.Model):  # type: ignore[misc]
     (20.0, ['B01', 'B10'])
     """
 
-    agent_types: ClassVar[Mapping[str, AgentType]] = {"bank": Bank}
-    """Class of each type of agent, or a function of the row that returns one."""
+    agent_types: ClassVar[Mapping[str, AgentType]] = {}
+    """By type (``bank``, ``tech_firm``, ``platform``, ``fund``): a class, or a function of the row that returns one."""
 
     running: bool
 
@@ -185,30 +97,36 @@ class ContagionModel(mesa.Model):  # type: ignore[misc]
         self.draw, self.numbers_seed = int(draw), int(seed)
         super().__init__(rng=np.random.default_rng([self.numbers_seed % 2**64, self.numbers_seed >> 64, self.draw]))
         self.system = build(self.played, seed=seed) if system is None else system
-        self.simulation = Simulation(self.system, self.played, np.array([draw]), seed, decide=self._decide)
-        self._seen: BankView | None = None
-        self._rule: BankDecision | None = None
+        self.simulation = Simulation(self.system, self.played, np.array([draw]), seed, rules=self._rules())
+        self._seen: View | None = None
+        self._rule: Decision | None = None
         self._columns: dict[str, Float] = {}
-        rows = self.simulation.state.banks
-        self._people(rows)
+        self._names: dict[str, frozenset[str]] = {}
+        self._people()
         self._metrics: list[dict[str, Float]] = []
         reporters = {name: partial(_metric, name=name) for name in self.played.metrics}
         self.datacollector = mesa.DataCollector(model_reporters=reporters)
 
-    def _people(self, rows: slice) -> None:
+    def _people(self) -> None:
         """Create one agent a row; those whose class decides for itself are asked in every decision."""
-        unknown = set(self.agent_types) - {"bank"}
-        if unknown:
-            raise UsageError(f"agent_types names {shown(min(unknown))}; known: bank")
-        chosen = self.agent_types.get("bank", Bank)
-        self._asked: list[Bank] = []
-        for row in range(rows.start, rows.stop):
-            kind: object = chosen if isinstance(chosen, type) else chosen(row)
-            if not (isinstance(kind, type) and issubclass(kind, Bank)):
-                raise UsageError(f"agent_types['bank'] gives {shown(kind)} for row {row}; allowed: a subclass of Bank")
-            agent = kind(self, row)
-            if kind.decide is not Bank.decide:
-                self._asked.append(agent)
+        for name in self.agent_types:
+            if name not in KINDS:
+                raise UnknownNameError("type of agent", name, KINDS, "agent_types: ")
+        self._asked: dict[str, list[Agent]] = {}
+        for name, usual in KINDS.items():
+            chosen, rows = self.agent_types.get(name, usual), self.simulation.state.rows(usual.kind)
+            for row in range(rows.start, rows.stop):
+                kind: object = chosen if isinstance(chosen, type) else chosen(row)
+                if not (isinstance(kind, type) and issubclass(kind, usual)):
+                    text = f"agent_types[{name!r}] gives {shown(kind)} for row {row}"
+                    raise UsageError(f"{text}; allowed: a subclass of {usual.__name__}")
+                agent = kind(self, row)
+                if kind.decide is not usual.decide:
+                    self._asked.setdefault(usual.kind, []).append(agent)
+
+    def _rules(self) -> dict[str, Rule]:
+        """The rules, each followed by the answers of those who decide for themselves."""
+        return {kind: partial(self._decide, kind) for kind in RULES}
 
     def step(self) -> None:
         """Play one step and collect.
@@ -312,10 +230,23 @@ class ContagionModel(mesa.Model):  # type: ignore[misc]
 
     # what agents see
 
-    @cached_property
-    def column_names(self) -> frozenset[str]:
-        """Columns of the state that banks have."""
-        return frozenset(column.name for column in self.simulation.state.described if BANKS in column.owners)
+    def column_names(self, kind: str) -> frozenset[str]:
+        """Return the columns of the state that a type of agent has.
+
+        Parameters
+        ----------
+        kind : str
+            Such as ``"banks"``.
+
+        Returns
+        -------
+        frozenset of str
+            Names.
+        """
+        if kind not in self._names:
+            described = self.simulation.state.described
+            self._names[kind] = frozenset(column.name for column in described if kind in column.owners)
+        return self._names[kind]
 
     def column(self, name: str) -> Float:
         """Return a column of the state as it stands, computed once until the state changes.
@@ -334,57 +265,63 @@ class ContagionModel(mesa.Model):  # type: ignore[misc]
             state = self.simulation.state
             if name in ("equity", "assets"):
                 values = net_worth(state)[:, LANE] if name == "equity" else total_assets(state)[:, LANE]
-                if self._seen is not None:
+                if self._seen is not None and hasattr(self._seen, name):
                     values = values.copy()
-                    values[state.banks] = getattr(self._seen, name)[:, LANE]
+                    values[state.rows(self._seen.kind)] = getattr(self._seen, name)[:, LANE]
             else:
                 values = state.columns[name][:, LANE]
             self._columns[name] = values
         return self._columns[name]
 
-    def ruled(self, row: int) -> BankDecision:
-        """Return one row of the vectorised rule.
+    def ruled(self, agent: Agent) -> Any:
+        """Return one agent's row of the vectorised rule.
 
         Parameters
         ----------
-        row : int
-            Row of the agent.
+        agent : Agent
+            Whose.
 
         Returns
         -------
-        BankDecision
+        Decision
             One number a field.
 
         Raises
         ------
         UsageError
-            Outside a step, when nothing is to be decided.
+            When its type is not being asked.
         """
-        if self._rule is None:
+        if self._rule is None or self._seen is None or self._seen.kind != agent.kind:
             raise UsageError("decide() is asked by the model within a step; call model.step()")
-        return BankDecision(sell=self._rule.sell[row, LANE])
+        row = agent.row - self.simulation.state.rows(agent.kind).start
+        return type(self._rule)(**{each.name: getattr(self._rule, each.name)[row, LANE] for each in fields(self._rule)})
 
-    def _decide(self, view: BankView) -> BankDecision:
+    def _decide(self, kind: str, view: View) -> Decision:
         """The rule for all rows, then the answers of those who decide for themselves."""
-        rule = bank_rule(view)
-        if not self._asked:
+        rule: Decision = RULES[kind](view)
+        if kind not in self._asked:
             return rule
         self._seen, self._rule, self._columns = view, rule, {}
-        sell = rule.sell.copy()
-        for agent in self._asked:
-            sell[agent.row] = _share(agent, agent.decide())
+        start = self.simulation.state.rows(kind).start
+        answers = {each.name: getattr(rule, each.name).copy() for each in fields(rule)}
+        for agent in self._asked[kind]:
+            answer = agent.decide()
+            for name, values in answers.items():
+                values[agent.row - start] = _share(agent, answer, type(rule), name)
         self._seen, self._rule, self._columns = None, None, {}
-        return rule.replace(sell=sell)
+        return rule.replace(**answers)
 
 
-def _share(agent: Bank, decision: object) -> float:
+def _share(agent: Agent, decision: object, kind: type[Decision], name: str) -> float:
     """What an agent answered, if it can be done."""
-    if not isinstance(decision, BankDecision):
-        raise PluginError(f"{agent!r}: decide() returned {shown(decision)}; allowed: a BankDecision")
-    sell = np.asarray(decision.sell)
-    if sell.ndim != 0 or sell.dtype.kind not in "buif" or not 0.0 <= float(sell) <= 1.0:
-        raise PluginError(f"{agent!r}: decide() returned sell = {shown(decision.sell)}; allowed: a number from 0 to 1")
-    return float(sell)
+    if not isinstance(decision, kind):
+        raise PluginError(f"{agent!r}: decide() returned {shown(decision)}; allowed: a {kind.__name__}")
+    given = getattr(decision, name)
+    value = np.asarray(given)
+    if value.ndim != 0 or value.dtype.kind not in "buif" or not 0.0 <= float(value) <= 1.0:
+        text = f"{agent!r}: decide() returned {name} = {shown(given)}"
+        raise PluginError(f"{text}; allowed: a number from 0 to 1")
+    return float(value)
 
 
 def _metric(model: ContagionModel, name: str) -> float:

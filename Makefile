@@ -48,9 +48,10 @@ campaign: $(VENV)/.test ## 10,000 random systems against independent references 
 mutation: $(VENV)/.test ## 100 seeded edits of kernels and solvers; the tests must notice at least 95 (about an hour)
 	$(BIN)/python -m tests.campaign.mutation --edits 100 --seed 1
 
-faults: $(VENV)/.test ## 200 kills at random times and a crash at every write; every resume must give the same answer (40 minutes)
+faults: $(VENV)/.test ## 200 kills at random times, a crash at every write, the grid of workers, blocks and executors; one answer (an hour)
 	$(BIN)/python -m tests.campaign_runs.kill --times 200 --seed 1
 	$(BIN)/python -m tests.campaign_runs.crash
+	$(BIN)/python -m tests.campaign_runs.grid
 
 gallery: $(VENV)/.core ## draw the figures of the README again
 	$(BIN)/python docs/gallery.py

@@ -1,0 +1,125 @@
+"""What two threads bring, and what keeping the draws costs, on a system of 1,000 banks.
+
+``python -m benchmarks.scaling [--agents N] [--draws N] [--repeat N]`` plays the same draws in four ways, turn about,
+and prints medians: the blocks alone; a run with one thread, in memory; with a result folder, summary and progress; and
+that with two threads. Answers are compared before anything is timed. A few minutes on an idle machine with two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import sim
+from sim.simulation import Simulation
+
+WIDTH = 32
+"""Draws of a block, the same in every way of running."""
+
+
+def system_of(n: int, debtors: int = 15, assets: int = 8, seed: int = 1) -> sim.System:
+    """Return banks with random claims on each other and common holdings."""
+    random = np.random.default_rng(seed)
+    creditor, debtor = random.integers(0, n, (2, n * debtors))
+    edges = pd.DataFrame({"creditor": creditor, "debtor": debtor}).query("creditor != debtor").drop_duplicates()
+    edges["amount"] = random.exponential(2.0, len(edges))
+    lent = edges.groupby("creditor")["amount"].sum().reindex(range(n), fill_value=0.0).to_numpy()
+    owed = edges.groupby("debtor")["amount"].sum().reindex(range(n), fill_value=0.0).to_numpy()
+    held = random.exponential(4.0, (n, assets))
+    total = np.maximum(lent, owed) + held.sum(axis=1) + random.uniform(150.0, 300.0, n)
+    ids = [f"B{k:05d}" for k in range(n)]
+    banks = pd.DataFrame({"id": ids, "total_assets": total, "equity": total * random.uniform(0.04, 0.08, n)})
+    edges["creditor"], edges["debtor"] = [ids[k] for k in edges["creditor"]], [ids[k] for k in edges["debtor"]]
+    names = [f"a{k}" for k in range(assets)]
+    rows, columns = np.indices(held.shape)
+    holdings = pd.DataFrame(
+        {
+            "agent": [ids[k] for k in rows.ravel()],
+            "asset": [names[k] for k in columns.ravel()],
+            "amount": held.ravel(),
+        }
+    )
+    markets = pd.DataFrame({"asset": names, "depth": 40.0 * held.sum(axis=0), "price_floor": 0.3})
+    return sim.System.from_frames(banks, edges, holdings, markets)
+
+
+def scenario_of(system: sim.System) -> sim.Scenario:
+    """Return twenty steps of losses, sales and revaluation."""
+    return sim.Scenario(
+        name="scaling",
+        system=system,
+        horizon={"steps": 20},
+        shocks=[{"kind": "asset_loss", "size": {"beta": {"a": 1.2, "b": 60.0}}}],
+        channels={
+            "market": {"leverage_limit": 26.0, "leverage_target": 22.0, "impact": "exponential"},
+            "credit": {"valuation": "linear-debtrank", "recovery_rate": 0.4},
+        },
+        monte_carlo={"draws": 1, "seed": 7},
+    )
+
+
+def alone(scenario: sim.Scenario, system: sim.System, draws: int) -> np.ndarray:
+    """Play the blocks and keep nothing but one metric."""
+    found = [
+        Simulation(system, scenario, np.arange(at, min(at + WIDTH, draws)), 7).play().metrics["system_loss"][-1]
+        for at in range(0, draws, WIDTH)
+    ]
+    return np.concatenate(found)
+
+
+def kept(scenario: sim.Scenario, draws: int, workers: int, *, folder: bool) -> np.ndarray:
+    """Run, with or without a result folder, and summarise."""
+    with tempfile.TemporaryDirectory() as place:
+        out = Path(place) / "r" if folder else None
+        tell = (lambda _at: None) if folder else False
+        result = sim.run(scenario, draws=draws, seed=7, workers=workers, block=WIDTH, out=out, progress=tell)
+        if folder:
+            result.summary()
+        losses: np.ndarray = result.metrics["system_loss"][:, -1]
+        return losses
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--agents", type=int, default=1_000)
+    parser.add_argument("--draws", type=int, default=1_024)
+    parser.add_argument("--repeat", type=int, default=5)
+    asked = parser.parse_args()
+    system = system_of(asked.agents)
+    scenario, draws = scenario_of(system), asked.draws
+    ways: dict[str, Callable[[], np.ndarray]] = {
+        "blocks alone": lambda: alone(scenario, system, draws),
+        "1 thread, in memory": lambda: kept(scenario, draws, 1, folder=False),
+        "1 thread, folder, summary, progress": lambda: kept(scenario, draws, 1, folder=True),
+        "2 threads, folder, summary, progress": lambda: kept(scenario, draws, 2, folder=True),
+    }
+    expected = ways["blocks alone"]()
+    for name, way in ways.items():
+        if not np.array_equal(way(), expected):
+            raise SystemExit(f"{name}: other losses than the blocks alone")
+    wall: dict[str, list[float]] = {name: [] for name in ways}
+    busy: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(asked.repeat):
+        for name, way in ways.items():
+            began, used = time.perf_counter(), time.process_time()
+            way()
+            wall[name].append(time.perf_counter() - began)
+            busy[name].append(time.process_time() - used)
+    print(f"{asked.agents:,} banks, {draws:,} draws, {asked.repeat} turns, medians; losses are equal")
+    for name in ways:
+        print(f"{name:38s} {statistics.median(wall[name]):7.2f} s   {statistics.median(busy[name]):7.2f} s of CPU")
+    plain, _, one, two = ways
+    gain = statistics.median(wall[one]) / statistics.median(wall[two])
+    cost = statistics.median(busy[one]) / statistics.median(busy[plain]) - 1.0
+    print(f"speed-up of 2 threads {gain:.2f}; store, summary and progress {cost:+.1%} of CPU time")
+
+
+if __name__ == "__main__":
+    main()

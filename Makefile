@@ -51,6 +51,7 @@ mutation: $(VENV)/.test ## 100 seeded edits of kernels and solvers; the tests mu
 faults: $(VENV)/.test ## 200 kills at random times, a crash at every write, the grid of workers, blocks and executors; one answer (an hour)
 	$(BIN)/python -m tests.campaign_runs.kill --times 200 --seed 1
 	$(BIN)/python -m tests.campaign_runs.crash
+	$(BIN)/python -m tests.campaign_runs.cache --times 20
 	$(BIN)/python -m tests.campaign_runs.grid
 
 gallery: $(VENV)/.core ## draw the figures of the README again

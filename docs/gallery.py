@@ -1,4 +1,4 @@
-"""Draws the four figures of the README into docs/gallery; run as ``python docs/gallery.py``, same bytes every time."""
+"""Draws the figures of README and pages into docs/gallery; run as ``python docs/gallery.py``, same bytes every time."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 import sim
+from sim.channels import CHANNELS, PHASES
 from sim.experiments.plots import plot
+from sim.report.balance import balance_figure
+from sim.report.phases import phases_figure
 from sim.report.style import save
 
 FOLDER = Path(__file__).parent / "gallery"
 DRAWS, SEED = 1_000, 7
+ROUNDING = 1e-9
+ORDER = ("operational", "reputation", "liquidity", "market", "credit", "compliance")
+TYPES = {"bank": "A large bank", "tech_firm": "A cloud provider", "platform": "A platform", "fund": "Its fund"}
 
 
 def figures() -> Iterator[tuple[str, Figure]]:
@@ -24,6 +30,23 @@ def figures() -> Iterator[tuple[str, Figure]]:
     failures = sim.run("eu48_single_failures", draws=48, seed=SEED)
     yield "cascade", plot(failures, "cascade")
     yield "impact", plot(failures, "impact")
+    acts = {name: [phase for phase in PHASES if phase in CHANNELS[name].phases] for name in ORDER}
+    yield "phases", phases_figure("The order of a step", PHASES, acts)
+    yield "balance_sheets", _sheets()
+
+
+def _sheets() -> Figure:
+    """The largest agent of each type of cn100."""
+    system = sim.build("cn100", seed=SEED)
+    agents, sheets = system.agents, []
+    for kind, name in TYPES.items():
+        largest = agents[agents["type"] == kind]["total_assets"].idxmax()
+        sheet = system.balance_sheet(str(largest))
+        sheet["amount"] *= 100.0 / agents.loc[largest, "total_assets"]
+        sheet = sheet[sheet["amount"].abs() > ROUNDING]
+        sheets.append((name, sheet))
+    heads = ("Balance sheets of cn100", "The largest agent of each type before any event")
+    return balance_figure(heads, "Generated: no agent stands for a real one.", sheets, unit="% of total assets")
 
 
 def main() -> None:

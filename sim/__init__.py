@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from sim.experiments.opening import open_result as open
     from sim.experiments.result import Result
     from sim.experiments.sweep import open_sweep, sweep
+    from sim.experiments.sweep_reopen import resume_sweep
     from sim.experiments.swept import Sweep
-    from sim.model import Bank, ContagionModel
+    from sim.model import Bank, ContagionModel, Fund, Platform, TechFirm
     from sim.networks.layer import Layer
     from sim.scenario.build import build
     from sim.scenario.load import load
@@ -48,6 +49,7 @@ __version__ = "0.1.0"
 _PLACES = {
     "build": "sim.scenario.build:build",
     "resume": "sim.experiments.monte_carlo:resume",
+    "resume_sweep": "sim.experiments.sweep_reopen:resume_sweep",
     "compare": "sim.analysis.compare:compare",
     "load": "sim.scenario.load:load",
     "open": "sim.experiments.opening:open_result",
@@ -58,12 +60,15 @@ _PLACES = {
     "Channel": "sim.channels.base:Channel",
     "Comparison": "sim.analysis.compare:Comparison",
     "ContagionModel": "sim.model:ContagionModel",
+    "Fund": "sim.model:Fund",
     "Layer": "sim.networks.layer:Layer",
+    "Platform": "sim.model:Platform",
     "Result": "sim.experiments.result:Result",
     "Scenario": "sim.scenario.schema:Scenario",
     "Shock": "sim.shocks.base:Shock",
     "Sweep": "sim.experiments.swept:Sweep",
     "System": "sim.system:System",
+    "TechFirm": "sim.model:TechFirm",
     "AuditError": "sim.errors:AuditError",
     "ConvergenceError": "sim.errors:ConvergenceError",
     "FailedDrawsError": "sim.errors:FailedDrawsError",
@@ -77,7 +82,7 @@ _PLACES = {
     "UsageError": "sim.errors:UsageError",
 }
 # Folders that users reach as attributes: `sim.contagion.clear(...)` after a bare `import sim`.
-_FOLDERS = ("channels", "contagion", "errors", "metrics", "networks", "report", "shocks")
+_FOLDERS = ("channels", "contagion", "errors", "metrics", "networks", "report", "shocks", "valuations")
 
 __all__ = [  # noqa: RUF022  (verbs, nouns, errors)
     "build",
@@ -86,18 +91,22 @@ __all__ = [  # noqa: RUF022  (verbs, nouns, errors)
     "open",
     "open_sweep",
     "resume",
+    "resume_sweep",
     "run",
     "sweep",
     "Bank",
     "Channel",
     "Comparison",
     "ContagionModel",
+    "Fund",
     "Layer",
+    "Platform",
     "Result",
     "Scenario",
     "Shock",
     "Sweep",
     "System",
+    "TechFirm",
     "AuditError",
     "ConvergenceError",
     "FailedDrawsError",

@@ -119,7 +119,8 @@ class UnknownNameError(InputError):
 
     def __init__(self, what: str, name: str, known: Iterable[str], where: str = "") -> None:
         self.what, self.name, self.known = what, name, sorted(known)
-        listed = ", ".join(self.known) or "none"
+        more = len(self.known) - SHOWN
+        listed = ", ".join(self.known[:SHOWN]) + (f" and {more} more" if more > 0 else "") or "none"
         hint = nearest(name, self.known)
         super().__init__(f"{where}unknown {what} {shown(name)}{hint} (known: {listed})")
 

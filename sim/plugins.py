@@ -52,8 +52,7 @@ class Registry(Generic[T]):
     sort : str
         Singular noun for messages, such as ``"channel"``.
     group : str
-        Entry-point group, such as ``"sim.channels"``. It is listed without importing anything; an entry is
-        loaded only when a scenario names it.
+        Entry-point group, such as ``"sim.channels"``; an entry is loaded only when a scenario names it.
     broken : callable, optional
         ``thing -> list of str``: how a loaded thing breaks the contract of its sort.
     reserved : tuple of str
@@ -61,11 +60,7 @@ class Registry(Generic[T]):
     """
 
     def __init__(
-        self,
-        sort: str,
-        group: str,
-        broken: Callable[[Any], list[str]] | None = None,
-        reserved: tuple[str, ...] = (),
+        self, sort: str, group: str, broken: Callable[[Any], list[str]] | None = None, reserved: tuple[str, ...] = ()
     ) -> None:
         self.sort, self.group, self.reserved = sort, group, reserved
         self._broken = broken
@@ -377,7 +372,8 @@ def origins(plugins: Iterable[Any]) -> dict[str, str]:
         Module and name -> package, version and 12 digits of the SHA-256 of its sources.
     """
     found = {}
-    for thing in {type(plugin) if isinstance(plugin, Plugin) else plugin for plugin in plugins}:
+    given = [each for plugin in plugins for each in (plugin, *getattr(plugin, "uses", ()))]
+    for thing in {type(plugin) if isinstance(plugin, Plugin) else plugin for plugin in given}:
         if foreign(thing):
             seen = hashlib.sha256()
             for path in _sources(thing.__module__):

@@ -98,6 +98,7 @@ class Simulation:
         self.draws = Draws(seed, padded, scenario.monte_carlo.sampler)
         self.channels = scenario.active
         self.state = system.state(padded.size, ("shock", *self.channels), columns_of(self.channels.values()))
+        self.state.days = scenario.horizon.days
         people, view = self.state.people, TightView(self.state, self.state.worth, self.state.price)
         # the rules read equity as the view computes it, so a quiet step is quiet to the last bit
         self.state.equity0[people], self.state.solvency0[people] = view.equity[people], view.solvency[people]
@@ -107,12 +108,14 @@ class Simulation:
         for name, values in (switches or {}).items():
             self.on[name][: self.wanted.size] = values
             self.on[name][self.wanted.size :] = np.asarray(values)[-1:]
-        self.number = 0
+        self.number, self.phase, self.cause = 0, "", ""
         self.rounds = np.zeros(padded.size, dtype=np.int64)
         self.residual = np.zeros(padded.size)
         self.certified: Bool = np.ones(padded.size, dtype=np.bool_)
         self.gaps: dict[str, float] = {}
         self.seconds = dict.fromkeys(PHASES, 0.0)
+        for name, channel in self.channels.items():
+            channel.begin(self._given(name))
 
     def play(self) -> Block:
         """Play all steps.
@@ -176,8 +179,9 @@ class Simulation:
     def step(self) -> None:
         """Play one step: events, then every channel's phases in their order, then the audit."""
         self.number += 1
+        self.state.time = self.number * self.state.days
         for phase in PHASES:
-            began = perf_counter()
+            began, self.phase = perf_counter(), phase
             if phase == "events":
                 self._events()
             elif phase == "audit":
@@ -202,8 +206,10 @@ class Simulation:
 
     def _events(self) -> None:
         for position, shock in enumerate(self.scenario.shocks):
-            if shock.at == self.number:
-                shock.strike(self.system, self.state, self.ledger, self.draws, f"shocks.{position}")
+            if shock.strikes(self.number):
+                self.cause = f"shocks.{position}"
+                shock.strike(self.system, self.state, self.ledger, self.draws, self.cause)
+        self.cause = ""
 
     def _given(self, name: str) -> Step:
         return Step(
@@ -230,6 +236,10 @@ class Simulation:
         """Bring all isotone channels to their greatest common fixed point, then post it once."""
         if not self.channels:
             return
+        for name, channel in self.channels.items():
+            before = channel.prepare(self._given(name))
+            if before is not None:
+                self._note(before)
         state, n = self.state, self.state.n_agents
         top = np.concatenate([state.worth, state.price])
         tol = min(float(getattr(channel, "tol", 1e-10)) for channel in self.channels.values())

@@ -74,7 +74,7 @@ HOLDERS = (*AGENTS, *(sector for sector in SECTORS if sector != "central_bank"))
 COLUMNS = (
     Column("cash", "currency", "Reserves and other means of payment", HOLDERS, asset_on="central_bank"),
     Column("loans", "currency", "Loans and other assets without a market", (BANKS, "outside"), asset_on="borrowers"),
-    Column("deposits_insured", "currency", "Insured deposits", (BANKS,), liability_to="households", rank="ordinary"),
+    Column("deposits_insured", "currency", "Insured deposits", (BANKS,), liability_to="households", rank="senior"),
     Column(
         "deposits_uninsured", "currency", "Uninsured deposits", (BANKS,), liability_to="households", rank="ordinary"
     ),
@@ -98,7 +98,13 @@ COLUMNS = (
     Column("estate_claims", "currency", "Claims on the estate of failed agents", HOLDERS, asset_on="estate"),
     Column("estate_due", "currency", "Owed by a failed agent to the estate", AGENTS, liability_to="estate"),
     Column("participations", "currency", "A failed agent's claims on others, sold on", AGENTS, liability_to="outside"),
-    Column("advances", "currency", "Drawn by investors to buy assets", ("outside",), liability_to="central_bank"),
+    Column(
+        "advances",
+        "currency",
+        "Drawn by investors to buy assets, and by the deposit insurer to pay out",
+        ("outside", "deposit_insurer"),
+        liability_to="central_bank",
+    ),
     Column(
         "real_assets",
         "currency",
@@ -111,6 +117,7 @@ COLUMNS = (
     Column("worth", "1", "What one unit of claim on the agent is carried at", AGENTS, start=1.0),
     Column("own_service", "1", "Own ability to serve, before what it depends on", AGENTS, start=1.0),
     Column("down_for", "days", "Time until its own service is back", AGENTS),
+    Column("allowed", "1", "Share of its own service that authorities let an agent give", AGENTS, start=1.0),
     Column("service", "1", "Service the agent gives, 1 is full", AGENTS, start=1.0),
     Column("rumour", "1", "Bias of the news about the agent, percentage points of leverage", AGENTS),
     Column("rumour_for", "days", "Time until the rumour is refuted", AGENTS),
@@ -210,8 +217,14 @@ class State:
     """float64[n_agents, n_lanes], net worth before any event."""
     solvency0: Float = field(default_factory=lambda: empty(0, 0))
     """float64[n_agents, n_lanes], the same with own shares not counted as debt."""
+    days: float = 1.0
+    """Length of a step, days."""
+    time: float = 0.0
+    """Days since the start, at the end of the step that is played."""
     played: dict[str, int] = field(default_factory=dict)
     """Step in which something that several channels share was last done, by name."""
+    memory: dict[str, Float] = field(default_factory=dict)
+    """What a metric keeps from step to step, float64[n_lanes], by name."""
     estate0: Float = field(default_factory=lambda: empty(0, 0))
     """float64[n_agents, n_lanes], claims on the estate as they were at clearing: the base of its payments."""
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from sim.arrays import Float, empty
 from sim.errors import InputError, Problem, UnknownNameError, shown
-from sim.kernels.philox import Words, uniforms
+from sim.kernels.philox import Words, uniforms, uniforms_of_one
 from sim.kernels.sobol import BITS, INDEX_BITS, shuffled, sobol
 from sim.kernels.special import normal_quantile_of
 
@@ -141,6 +141,7 @@ class Draws:
             raise InputError(f"draws must be from 0 to 2^40 - 1, got {int(given.min())} to {int(given.max())}")
         self.draws = given.astype(np.int64)
         self.draws.flags.writeable = False
+        self._recent: tuple[tuple[str, ...] | None, Words] | None = None
 
     @property
     def n_lanes(self) -> int:
@@ -171,12 +172,20 @@ class Draws:
         """
         if not 0 <= step < STEPS:
             raise InputError(f"step must be from 0 to 2^24 - 1, got {step}")
-        keys = agent_keys(agents)
+        recent = self._recent
+        if recent is None or recent[0] is not agents:
+            # hashing thousands of ids takes longer than drawing for them; only what cannot change is remembered
+            recent = (agents if isinstance(agents, tuple) else None, agent_keys(agents))
+            self._recent = recent
+        keys = recent[1]
         both = empty(keys.size, self.n_lanes), empty(keys.size, self.n_lanes)
         mirrored = self.draws % 2 == 1 if self.sampler == "antithetic" else np.zeros(0, dtype=np.bool_)
         # a draw that mirrors another one has its address
         draws = self.draws - mirrored if mirrored.size else self.draws
-        uniforms(self._key(stream, b"stream"), keys, draws, step, *both)
+        if draws.size == 1:  # a network: one draw of many agents
+            uniforms_of_one(self._key(stream, b"stream"), keys, int(draws[0]), step, *both)
+        else:
+            uniforms(self._key(stream, b"stream"), keys, draws, step, *both)
         for half, out in enumerate(both):
             if mirrored.any():
                 np.subtract(1.0, out, out=out, where=mirrored)  # exact: the numbers are midpoints of equal cells

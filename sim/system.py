@@ -11,23 +11,23 @@ import numpy as np
 from sim.arrays import Bool, Float, Int, csr
 from sim.errors import Problem, UnknownNameError
 from sim.ledger.balance import net_worth, shares_issued, total_assets
+from sim.ledger.sheet import sheet
 from sim.networks.choose import chosen
 from sim.networks.layer import Layer
+from sim.networks.overview import card, counted, identities, table
+from sim.networks.pools import Pool, find_pools
 from sim.networks.services import Services
-from sim.state import BANKS, COLUMNS, INTERBANK, SECTORS, Column, State, allocate
+from sim.state import AGENTS, BANKS, COLUMNS, INTERBANK, SECTORS, Column, State, allocate
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
 KINDS: dict[str, str] = {
-    "network": "claims between banks, the largest of them as lines (layer=)",
-    "balance": "the balance sheet of one bank (agent=)",
+    "network": "one layer between agents, its largest edges as lines (layer=)",
+    "balance": "the balance sheet of one agent (agent=)",
 }
 """Figures of a system; `System.plot` draws them."""
-
-#: Largest banks shown in a notebook.
-LARGEST = 5
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class System:
     Parameters
     ----------
     ids : tuple of str
-        Banks, then one agent per sector.
+        Banks, technology firms, platforms, funds, then one agent per sector.
     types : dict of str to slice
         Rows of each type.
     start : dict of str to float64[n_agents]
@@ -51,7 +51,7 @@ class System:
     depth, floor : float64[n_assets]
         Sales that take the whole price under linear impact, currency; lowest price (Cont-Schaanning).
     issuers : tuple of int
-        Row of each asset's issuer.
+        Row of each asset's issuer; of several, the first.
     currency : str
         Unit of all money.
     traded, shares : bool[n_assets]
@@ -60,8 +60,11 @@ class System:
         What does not change during a run, such as ``revenue`` (currency a year) or ``headroom`` (1).
     services : Services or None
         Who depends on whose service.
+    classes : tuple of str
+        Class of each asset, such as ``"GOV"``; a loan pool is ``"POOL"`` and bears the name of its platform, shares of
+        a fund are ``"FUND"`` and bear the name of the fund.
     labels : dict of str to tuple of str
-        Descriptive columns of the banks, such as name and country.
+        Descriptive columns of all agents but sectors, such as name, country and kind.
     imputed : tuple of dict
         What was not observed: ``table, row, cell, how``.
     warnings : tuple of Problem
@@ -83,6 +86,7 @@ class System:
     shares: Bool = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     traits: dict[str, Float] = field(default_factory=dict)
     services: Services | None = None
+    classes: tuple[str, ...] = ()
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     imputed: tuple[dict[str, str], ...] = ()
     warnings: tuple[Problem, ...] = ()
@@ -94,13 +98,13 @@ class System:
         for name, value in (("traded", True), ("shares", False)):
             if getattr(self, name).size != len(self.assets):
                 object.__setattr__(self, name, np.full(len(self.assets), value))
-        state = self.state(1, ("shock",))
-        banks = self.types[BANKS]
-        assets, equity = total_assets(state)[banks, 0], net_worth(state)[banks, 0]
+        state = self._before
+        banks, owned = self.types[BANKS], total_assets(state)[state.people, 0]
+        assets, equity = owned[banks], net_worth(state)[banks, 0]
         with np.errstate(divide="ignore", invalid="ignore"):
             leverage = np.where(equity > 0.0, assets / equity, 1.0)
         object.__setattr__(self, "leverage0", leverage)
-        object.__setattr__(self, "scale", float(np.abs(assets).sum()) or 1.0)
+        object.__setattr__(self, "scale", float(np.abs(owned).sum()) or 1.0)
 
     @classmethod
     def from_frames(
@@ -112,25 +116,35 @@ class System:
         *,
         currency: str = "",
         fair_value_share: float = 1.0,
+        **tables: pd.DataFrame | None,
     ) -> System:
         """Build a system from tables, no file needed.
 
         Parameters
         ----------
         banks : DataFrame
-            ``id, total_assets, equity`` and optionally ``cash, deposits_*, other_liabilities, loans, interbank_assets,
-            interbank_liabilities, name, country, imputed``; currency.
+            ``id, total_assets, equity`` and optionally ``cash, real_assets, deposits_*, other_liabilities, loans,
+            interbank_assets, interbank_liabilities, name, country, kind, imputed`` and traits such as ``rwa, cet1,
+            revenue, adoption``; currency.
         exposures : DataFrame, optional
-            ``creditor, debtor, amount``. Without it, and with ``interbank_assets`` in `banks`, the network is
-            reconstructed by maximum entropy and labelled as imputed.
+            ``creditor, debtor, amount[, layer]``; layers are ``interbank`` (where none is said), ``overnight``,
+            ``accounts`` (of firms, platforms and funds at banks) and ``lending`` (of banks to firms and platforms).
+            Where only totals are given (``interbank_assets``, a firm's ``accounts`` and ``borrowed``), the claims are
+            reconstructed and labelled as imputed.
         holdings : DataFrame, optional
             ``agent, asset, amount[, fair_value_share]``.
         assets : DataFrame, optional
-            ``asset, depth[, issuer, price_floor]``; required with `holdings`.
+            ``asset, depth[, issuer, price_floor, class]``; required with `holdings`. The issuer is a sector, a firm, or
+            all firms of a type (``tech_firms``), over which the asset is then spread by total assets.
         currency : str
             Unit of all money, such as ``"EUR million"``.
         fair_value_share : float
             Share marked to market where `holdings` does not say, 1.
+        **tables : DataFrame, optional
+            ``tech_firms`` and ``platforms`` (``id, total_assets, equity``), ``funds`` (``id[, accounts, sponsor]``),
+            ``services`` (``user, provider, function, share, criticality, backup``), ``pools`` (``platform, funder,
+            share``), ``payments`` (``payer, payee, amount`` a day), ``distribution`` (``bank, platform, share``). All
+            columns: `sim.networks.columns`.
 
         Returns
         -------
@@ -141,12 +155,15 @@ class System:
         ------
         InputError
             All problems at once.
+        UsageError
+            If there is no such table.
         """
         from sim.networks.assemble import assemble
         from sim.networks.frames import tables_of
 
-        tables, told = tables_of({"banks": banks, "exposures": exposures, "holdings": holdings, "assets": assets})
-        parts = assemble(tables, sectors=SECTORS, fair_value_share=fair_value_share)
+        frames = {"banks": banks, "exposures": exposures, "holdings": holdings, "assets": assets}
+        found, told = tables_of(frames | tables)
+        parts = assemble(found, sectors=SECTORS, fair_value_share=fair_value_share)
         return cls(**parts | {"warnings": (*parts["warnings"], *told)}, currency=currency)
 
     def state(self, n_lanes: int, sources: Sequence[str], columns: Sequence[Column] = ()) -> State:
@@ -201,14 +218,26 @@ class System:
         return self._worked_out[key]
 
     @property
+    def pools(self) -> tuple[Pool, ...]:
+        """Pools of loans that platforms originated, in the order of the assets."""
+        parts = (self.ids, self.types["platforms"], self.assets, self.traded, self.shares)
+        found: tuple[Pool, ...] = self.once("pools", lambda: find_pools(*parts))
+        return found
+
+    @property
     def banks(self) -> tuple[str, ...]:
         """Ids of the banks."""
         return self.ids[self.types[BANKS]]
 
     @property
+    def _before(self) -> State:
+        """A state of one lane, to look at."""
+        return self.state(1, ("shock",))
+
+    @property
     def equity0(self) -> Float:
         """Net worth before any event, sectors included: float64[n_agents], currency."""
-        return np.ascontiguousarray(net_worth(self.state(1, ("shock",)))[:, 0])
+        return np.ascontiguousarray(net_worth(self._before)[:, 0])
 
     def layer(self, name: str) -> Layer:
         """Return a layer by name.
@@ -234,26 +263,8 @@ class System:
 
     @property
     def agents(self) -> pd.DataFrame:
-        """One row a bank: labels and balance-sheet items, currency."""
-        import pandas as pd
-
-        banks = self.types[BANKS]
-        state = self.state(1, ("shock",))
-        frame = pd.DataFrame({"type": ["bank"] * len(self.banks)}, index=pd.Index(self.banks, name="id"))
-        for name, values in self.labels.items():
-            frame[name] = list(values)
-        frame["total_assets"] = total_assets(state)[banks, 0]
-        frame["equity"] = net_worth(state)[banks, 0]
-        for column in state.money:
-            if BANKS in column.owners and np.any(self.start.get(column.name, np.zeros(1))):
-                frame[column.name] = self.start[column.name][banks]
-        for position, asset in enumerate(self.assets):
-            frame[asset] = self.holdings[banks, position]
-        if "interbank" in self.layers:
-            matrix = self.layers["interbank"].to_scipy()
-            frame["interbank_assets"] = np.asarray(matrix.sum(axis=1)).ravel()[banks]
-            frame["interbank_liabilities"] = np.asarray(matrix.sum(axis=0)).ravel()[banks]
-        return frame
+        """One row an agent, sectors left out: type, labels, balance-sheet items in currency, traits."""
+        return table(self._before, self.assets, self.layers, self.labels, self.traits)
 
     def balance_sheet(self, agent: str) -> pd.DataFrame:
         """Return one agent's balance sheet.
@@ -261,7 +272,7 @@ class System:
         Parameters
         ----------
         agent : str
-            A bank's id.
+            Id of a bank, technology firm, platform or fund.
 
         Returns
         -------
@@ -275,20 +286,12 @@ class System:
         """
         import pandas as pd
 
-        if agent not in self.banks:
-            raise UnknownNameError("bank", agent, self.banks)
-        row: dict[str, Any] = {str(name): value for name, value in self.agents.loc[agent].items()}
-        items = [
-            ("liabilities" if column.liability_to else "assets", column.meaning, float(row[column.name]))
-            for column in COLUMNS
-            if column.is_money and column.name in row
-        ]
-        items += [("assets", f"Securities: {asset}", float(row[asset])) for asset in self.assets]
-        if "interbank_assets" in row:
-            items.append(("assets", "Claims on other banks", float(row["interbank_assets"])))
-            items.append(("liabilities", "Owed to other banks", float(row["interbank_liabilities"])))
-        items.append(("liabilities", "Equity", float(row["equity"])))
-        return pd.DataFrame([item for item in items if item[2]], columns=["side", "item", "amount"])
+        state = self._before
+        people = state.ids[state.people]
+        if agent not in people:
+            raise UnknownNameError("bank" if people == self.banks else "agent", agent, people)
+        items = sheet(state, self.ids.index(agent), 0, self.assets)
+        return pd.DataFrame(items, columns=["side", "item", "amount"])
 
     def plot(self, kind: str | None = None, *, agent: str | None = None, layer: str = "interbank") -> Figure:
         """Draw a figure of the system before any event.
@@ -299,7 +302,7 @@ class System:
             ``"network"`` or ``"balance"``; by default the latter where an agent is named. Impact against vulnerability
             takes contagion, of which a system knows nothing: see `sim.experiments.plots.impact_figure`.
         agent : str, optional
-            For the balance sheet: a bank's id; by default the largest.
+            For the balance sheet: an agent's id; by default the largest bank.
         layer : str
             For the network: name of the layer.
 
@@ -311,7 +314,7 @@ class System:
         Raises
         ------
         UnknownNameError
-            If there is no such kind, bank or layer; with the nearest.
+            If there is no such kind, agent or layer; with the nearest.
         """
         from sim.report.balance import balance_figure
         from sim.report.circles import Circles
@@ -320,20 +323,23 @@ class System:
         kind = kind or ("network" if agent is None else "balance")
         if kind not in KINDS:
             raise UnknownNameError("plot", kind, KINDS)
-        banks = self.types[BANKS]
-        size = total_assets(self.state(1, ("shock",)))[banks, 0]
+        banks, state = self.types[BANKS], self._before
+        size = total_assets(state)[:, 0]
         if kind == "balance":
-            agent = agent if agent is not None or not self.banks else self.banks[int(np.argmax(size))]
-            table = self.balance_sheet(agent or "")
-            name = self.labels.get("name", ("",) * len(self.banks))[self.banks.index(agent or "")]
-            heads = (f"Balance sheet of {name or agent}", "Before any event")
-            return balance_figure(heads, "", [(agent or "", table)], unit=self.currency)
+            agent = agent if agent is not None or not self.banks else self.banks[int(np.argmax(size[banks]))]
+            sheets = [(agent or "", self.balance_sheet(agent or ""))]
+            names = self.labels.get("name", ())
+            name = names[self.ids.index(agent or "")] if names else ""
+            return balance_figure(
+                (f"Balance sheet of {name or agent}", "Before any event"), "", sheets, unit=self.currency
+            )
         found = self.layer(layer)
         note = "Imputed: the claims were reconstructed, not observed." if found.imputed else ""
-        heads = (f"Claims between {len(self.banks)} banks", f"Layer {layer}, before any event")
-        return network_figure(
-            heads, note, found.to_scipy()[banks, banks], Circles(self.banks, size, unit=self.currency)
-        )
+        kinds, rows = ((BANKS,), banks) if layer == INTERBANK else (AGENTS, state.people)
+        what, matrix = ("Claims" if found.unit == "currency" else "Links"), found.to_scipy()
+        heads = (f"{what} between {counted(state, kinds)}", f"Layer {layer}, before any event")
+        circles = Circles(self.ids[rows], size[rows], unit=self.currency)
+        return network_figure(heads, note, matrix[rows, rows], circles)
 
     def check(self) -> dict[str, float]:
         """Check the accounting identities before any event.
@@ -341,20 +347,11 @@ class System:
         Returns
         -------
         dict of str to float
-            Gaps as shares of total assets: ``closure`` (all net worths against real assets), ``balance`` (largest
-            difference between a bank's assets and its liabilities plus equity).
+            Gaps as shares of assets: ``closure`` (all net worths against real assets), ``balance`` (largest difference
+            between an agent's assets and its liabilities plus equity), ``supply`` (holders of an asset against its
+            issuers), ``funds`` (largest net worth of a fund, which should have none).
         """
-        state = self.state(1, ("shock",))
-        worth = net_worth(state)
-        closure = float(worth.sum() - state.real_assets.sum()) / self.scale
-        frame = self.agents
-        gaps = []
-        for agent in self.banks:
-            sheet = self.balance_sheet(agent).groupby("side")["amount"].sum()
-            gaps.append(
-                abs(sheet.get("assets", 0.0) - sheet.get("liabilities", 0.0)) / frame.loc[agent, "total_assets"]
-            )
-        return {"closure": abs(closure), "balance": float(max(gaps))}
+        return identities(self._before, self.scale)
 
     def target(self, text: str, draws: Int, key: str = "target") -> Bool:
         """Return whom a target names, draw by draw.
@@ -379,33 +376,7 @@ class System:
         InputError
             With the nearest id or the selectors there are.
         """
-        return chosen(text, self.ids, self.types, total_assets(self.state(1, ("shock",)))[:, 0], draws, key)
+        return chosen(text, self.ids, self.types, total_assets(self._before)[:, 0], draws, key)
 
     def _repr_html_(self) -> str:
-        from sim.report.cards import card, table
-        from sim.report.text import number, scale
-
-        banks = self.types[BANKS]
-        state = self.state(1, ("shock",))
-        size, equity = total_assets(state)[banks, 0], net_worth(state)[banks, 0]
-        shown = scale(self.currency or "currency", float(np.abs(size).max(initial=0.0)))
-        facts = {
-            "total assets": f"{number(float(size.sum()) * shown.factor)} {shown.unit}",
-            "equity": f"{number(float(equity.sum()) * shown.factor)} {shown.unit}",
-            "securities": ", ".join(self.assets) or "none",
-            "layers": ", ".join(
-                f"{name} ({layer.n_edges:,} edges, {'imputed' if layer.imputed else 'observed'})"
-                for name, layer in self.layers.items()
-            )
-            or "none",
-        }
-        rows = [
-            [self.banks[k], number(float(size[k]) * shown.factor), number(float(equity[k]) * shown.factor)]
-            for k in np.argsort(-size, kind="stable")[:LARGEST]
-        ]
-        headings = ["bank", f"total assets, {shown.unit}", "equity"]
-        notes = [f"{len(self.imputed):,} cells or tables imputed, not observed; see .imputed"] if self.imputed else []
-        notes += map(str, self.warnings)
-        return card(
-            "System", f"{len(self.banks):,} banks", "", facts, [table(headings, rows, caption="Largest")], notes
-        )
+        return card(self._before, self.currency, self.assets, self.layers, (len(self.imputed), self.warnings))

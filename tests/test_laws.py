@@ -197,7 +197,8 @@ def test_every_registered_channel_keeps_the_contract(name):
 @pytest.mark.parametrize("name", CHANNELS.names())
 def test_a_channel_switched_off_posts_nothing(name):
     system = random_system(3)
-    what = scenario(system, "dynamic", "linear-debtrank")
+    plain = scenario(system, "dynamic", "linear-debtrank")
+    what = scenario(system, "dynamic", "linear-debtrank", channels={name: {}} | dict(plain.channels))
     off = {name: np.array([0.0, 0.0, 0.0])}
     simulation = Simulation(system, what, np.arange(3), 5, switches=off)
     simulation.play()

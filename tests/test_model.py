@@ -184,7 +184,10 @@ def test_calls_that_are_wrong(scenario: sim.Scenario, monkeypatch: pytest.Monkey
     with pytest.raises(UsageError, match="metric 'los' is not recorded"):
         model.metric("los")
     assert np.isnan(model.metric("system_loss"))
-    for types, said in (({"bnak": Bank}, "'bnak'; did you mean 'bank'"), ({"bank": int}, "allowed: a subclass of Bank")):
+    for types, said in (
+        ({"bnak": Bank}, "'bnak'; did you mean 'bank'"),
+        ({"bank": int}, "allowed: a subclass of Bank"),
+    ):
         monkeypatch.setattr(Strange, "agent_types", types)
         with pytest.raises((UsageError, UnknownNameError), match=said):
             Strange(scenario, seed=7)

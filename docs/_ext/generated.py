@@ -21,11 +21,11 @@ from sim.channels import CHANNELS
 from sim.cli import describe
 from sim.cli.app import COMMANDS, app
 from sim.cli.list import KINDS
-from sim.kernels import valuation
 from sim.metrics import METRICS
-from sim.networks import reconstruct
+from sim.networks.generators import GENERATORS
 from sim.scenario.json_schema import scenario_schema
 from sim.shocks import SHOCKS
+from sim.valuations import RULES
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -158,7 +158,7 @@ def behind(kind: str, name: str) -> object:
         return SHOCKS[name]
     if kind == "metrics":
         return METRICS[name].of
-    return valuation.value if kind == "valuations" else getattr(reconstruct, name)
+    return RULES[name] if kind == "valuations" else GENERATORS[name]
 
 
 def page_of_kind(kind: str) -> str:
@@ -167,16 +167,14 @@ def page_of_kind(kind: str) -> str:
         heading(LABELS[kind], "="),
         f"The same as ``sim describe NAME`` prints; ``sim list {kind}`` shows the names.\n",
     ]
-    if kind == "valuations":  # one kernel holds them all
-        lines.append(prose(valuation.value))
     for name in sorted(KINDS[kind]()):
         facts = facts_of(name, describe.SINGULAR[kind])
         lines += [heading(name, "-"), f"{cell(facts['meaning']).rstrip('.')}.\n"]
         text = prose(behind(kind, name))
         rest = text.partition("\n\n")[2]
-        lines.append(text if kind == "metrics" else "" if kind == "valuations" else rest)
+        lines.append(text if kind == "metrics" else rest)
         lines += [f"- **{key}**: {cell(value)}" for key, value in facts.get("facts", {}).items()]
-        lines += [f"- **source**: {cell(facts['source'])}"] if facts.get("source") and kind != "valuations" else []
+        lines += [f"- **source**: {cell(facts['source'])}"] if facts.get("source") else []
         lines.append("")
         lines += table(facts["parameters"]) if facts.get("parameters") else []
     return "\n".join(lines)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sim.analysis.paired import Difference, difference, tail_difference
+from sim.analysis.paired import Alike, Difference, difference, tail_difference
 from sim.arrays import Float, Int
 from sim.channels import CHANNELS
 from sim.errors import SimError, UnknownNameError, UsageError, shown
@@ -90,16 +90,18 @@ class Comparison:
 
     @cached_property
     def _rows(self) -> list[dict[str, Any]]:
-        mirrored = self.results[self.base].sampler == "antithetic"
+        first = self.results[self.base]
+        mirrored = first.sampler == "antithetic"
         rows = []
         for name, paired in self.paired.items():
             for metric in self.metrics:
                 a, b, draws = self._both(name, metric)
                 unit = self.results[self.base].info[metric][0]
-                grouped = draws if mirrored and paired else None
-                found = [("mean", difference(a, b, paired=paired, draws=grouped, confidence=self.confidence))]
+                nested = first.networks == self.results[name].networks > 1
+                alike = Alike(draws, first.networks) if paired and (mirrored or nested) else None
+                found = [("mean", difference(a, b, paired=paired, alike=alike, confidence=self.confidence))]
                 found += [
-                    (which, tail_difference(a, b, which, paired=paired, draws=grouped, confidence=self.confidence))
+                    (which, tail_difference(a, b, which, paired=paired, alike=alike, confidence=self.confidence))
                     for which in TAILS
                 ]
                 rows += [self._row(name, metric, (statistic, unit), each) for statistic, each in found]
@@ -225,6 +227,11 @@ class Comparison:
                 told.append(f"{name}: the first {min(other.draws, first.draws):,} draws are compared")
             left_out = first.manifest["failed"] + other.manifest["failed"]
             told += [f"{name}: draws that failed in either run are left out"] if left_out else []
+        if nested := [name for name, each in self.results.items() if each.networks > 1]:
+            alike = all(self.paired.values()) and len({each.networks for each in self.results.values()}) == 1
+            over = "draws are spread over the same networks; intervals are those over networks"
+            loose = "draws are spread over networks that not all runs share; intervals are too narrow if these matter"
+            told.append(f"{', '.join(nested)}: {over if alike else loose}")
         if first.sampler == "sobol":
             told.append("sampler sobol: intervals are those of independent draws, as a rule too wide")
         return tuple(told)
@@ -316,6 +323,11 @@ def compare(
         counts = [each.draws for each in finished] or [each.monte_carlo.draws for each in scenarios.values()]
         number = min(counts) if draws is None else draws
         for name, scenario in scenarios.items():
+            if scenario.monte_carlo.until is not None:
+                raise UsageError(
+                    f"run {name!r}: monte_carlo.until ends each run on its own; set it to null and give the number of "
+                    "draws, which are compared one by one, or compare finished runs"
+                )
             place = None if out is None else Path(out) / _folder(name)
             given[name] = _run(name, scenario, draws=number, seed=luck, out=place, **options)
     results = {name: each for name, each in given.items() if isinstance(each, Result)}

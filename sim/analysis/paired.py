@@ -9,6 +9,7 @@ import numpy as np
 
 from sim.arrays import Bool, Float, Int
 from sim.errors import UnknownNameError
+from sim.experiments.nested import error
 from sim.experiments.statistics import (
     LEVEL,
     moments,
@@ -16,9 +17,29 @@ from sim.experiments.statistics import (
     quantile,
     quantile_ranks,
 )
-from sim.experiments.streaming import pair_error, pair_squares
+from sim.experiments.streaming import Moments, pair_error, pair_squares
 
 LEVELS = {"p50": 0.5, "p95": 0.95, "VaR99": LEVEL}
+
+
+class Alike(NamedTuple):
+    """Draws of which some are alike: mirrored pairs, or those on one network.
+
+    Parameters
+    ----------
+    draws : int64[n]
+        Numbers of the draws, ascending.
+    networks : int
+        That they are spread over; 1 stands for pairs, draws 2k and 2k + 1 mirroring each other.
+    """
+
+    draws: Int
+    networks: int = 1
+
+    @property
+    def labels(self) -> Int:
+        """The same number for draws that are alike."""
+        return self.draws % self.networks if self.networks > 1 else self.draws // 2
 
 
 class Difference(NamedTuple):
@@ -45,7 +66,7 @@ class Difference(NamedTuple):
     draws: int
 
 
-def difference(a: Float, b: Float, *, paired: bool, draws: Int | None = None, confidence: float = 0.95) -> Difference:
+def difference(a: Float, b: Float, *, paired: bool, alike: Alike | None = None, confidence: float = 0.95) -> Difference:
     r"""Return the difference of two means with a t interval.
 
     .. math:: \bar b - \bar a \pm t_{n-1} \, \frac{\mathrm{std}(b - a)}{\sqrt n}
@@ -58,8 +79,8 @@ def difference(a: Float, b: Float, *, paired: bool, draws: Int | None = None, co
         First and second sample; of one length and order if paired.
     paired : bool
         Whether value k of both has the same luck.
-    draws : int64[n], optional
-        Draws of paired samples whose draws 2k and 2k + 1 mirror each other.
+    alike : Alike, optional
+        Which draws of paired samples are not independent.
     confidence : float
         In (0, 1).
 
@@ -83,7 +104,7 @@ def difference(a: Float, b: Float, *, paired: bool, draws: Int | None = None, co
     if paired:
         by = b - a
         middle = moments(by)[0]
-        se, freedom = _error(by, draws), float(_units(n, draws) - 1)
+        se, freedom = _error(by, alike), float(_units(n, alike) - 1)
     else:
         middle = value - base
         va, vb = (moments(each)[1] ** 2 / max(1, each.size) for each in (a, b))
@@ -104,22 +125,25 @@ def _within(
     return Difference(base, value, middle, se, middle - reach, middle + reach, n)
 
 
-def _units(n: int, draws: Int | None) -> int:
-    """Independent things among the draws: themselves, or their pairs."""
-    return n if draws is None else int(np.unique(draws // 2).size)
+def _units(n: int, alike: Alike | None) -> int:
+    """Independent things among the draws: themselves, their pairs, or their networks."""
+    return n if alike is None else int(np.unique(alike.labels).size)
 
 
-def _error(values: Float, draws: Int | None) -> float:
-    """Standard error of a mean of draws, or of mirrored pairs."""
+def _error(values: Float, alike: Alike | None) -> float:
+    """Standard error of a mean of draws, of mirrored pairs, or of draws nested in networks."""
     if values.size < 2:
         return math.nan
-    if draws is None:
+    if alike is None:
         return moments(values)[1] / math.sqrt(values.size)
-    return pair_error(pair_squares(draws, values, moments(values)[0]), values.size)
+    if alike.networks > 1:
+        labels = alike.labels
+        return error([Moments.of(values[labels == network]) for network in np.unique(labels)])
+    return pair_error(pair_squares(alike.draws, values, moments(values)[0]), values.size)
 
 
 def tail_difference(
-    a: Float, b: Float, which: str, *, paired: bool, draws: Int | None = None, confidence: float = 0.95
+    a: Float, b: Float, which: str, *, paired: bool, alike: Alike | None = None, confidence: float = 0.95
 ) -> Difference:
     r"""Return the difference of two quantiles or of two expected shortfalls.
 
@@ -135,8 +159,8 @@ def tail_difference(
         ``"p50"``, ``"p95"``, ``"VaR99"`` or ``"ES99"``.
     paired : bool
         Whether value k of both has the same luck.
-    draws : int64[n], optional
-        Draws of paired samples whose draws 2k and 2k + 1 mirror each other.
+    alike : Alike, optional
+        Which draws of paired samples are not independent.
     confidence : float
         In (0, 1).
 
@@ -159,17 +183,18 @@ def tail_difference(
         raise UnknownNameError("statistic", which, (*LEVELS, "ES99"))
     level = LEVELS.get(which, LEVEL)
     n = min(a.size, b.size)
-    mirrored = draws is not None
+    mirrored = alike is not None and alike.networks == 1
     told = (quantile_ranks(n // 2, level) if mirrored else quantile_ranks(n, level)) is not None
     effects = [_influence(each, which, level, mirrored=mirrored) for each in (a, b)]
     base, value = (each[0] for each in effects)
     if not told:
         return Difference(base, value, value - base, math.nan, math.nan, math.nan, n)
     if paired:
-        se = _error(effects[1][1] - effects[0][1], draws)
+        se = _error(effects[1][1] - effects[0][1], alike)
     else:
         se = math.hypot(*(_error(each[1], None) for each in effects))
-    return _within(base, value, value - base, (se, math.inf), n, confidence)
+    freedom = float(_units(n, alike) - 1) if alike is not None and not mirrored else math.inf
+    return _within(base, value, value - base, (se, freedom), n, confidence)
 
 
 def _influence(values: Float, which: str, level: float, *, mirrored: bool) -> tuple[float, Float]:

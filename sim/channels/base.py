@@ -13,6 +13,7 @@ from sim.agents.base import Rule, View
 from sim.agents.rules import RULES
 from sim.arrays import Float
 from sim.channels.guard import broken, guard
+from sim.contagion.solve import FixedPoint
 from sim.errors import PluginError, Problem, UsageError
 from sim.ledger.balance import (
     assets_outside,
@@ -209,6 +210,30 @@ class Channel(Plugin):
             Empty when all is well.
         """
         return []
+
+    def begin(self, step: Step) -> None:
+        """Bring columns of its own to what they are before any event; nobody may gain or lose by it.
+
+        Parameters
+        ----------
+        step : Step
+            Before the first one; its number is 0.
+        """
+
+    def prepare(self, step: Step) -> FixedPoint | None:
+        """Post what comes before the fixed point of a static run.
+
+        Parameters
+        ----------
+        step : Step
+            Where we are.
+
+        Returns
+        -------
+        FixedPoint or None
+            Certificate of what had to be solved for it.
+        """
+        return None
 
     def signal(self, step: Step, view: TightView) -> Float:
         """Return what each source emits at the trial values.

@@ -8,33 +8,48 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from sim.arrays import Bool, Float, empty
+from sim.arrays import Bool, Float, empty, full
+from sim.channels import colending, insurance
 from sim.channels.base import CHANNELS, Channel, Step, TightView
+from sim.channels.ranks import Estate, estate_of
+from sim.channels.winding_up import LEFT_OVER, Terms, pay_out, wind_up
 from sim.contagion.certify import reach
 from sim.contagion.solve import FixedPoint
 from sim.kernels.valuation import CLEARING, VALUATIONS, value, value_slope
-from sim.ledger.balance import claims_face, summed
-from sim.state import State
+from sim.state import Column, State
+from sim.valuations import Told, ValuationRule, worth
+from sim.valuations.chosen import Chosen
+
+NUDGE = 1e-6
+"""Relative fall of solvency at which the slope of another package's valuation is measured."""
 
 
 @CHANNELS.register("credit")
 class Credit(Channel):
-    r"""Interbank claims revalued, defaults cleared.
+    r"""Claims between agents revalued, guarantees called, defaults cleared.
 
-    Signal of j: :math:`1 - V_j`; layer: who lent to j; response of i: its equity falls by
-    :math:`\sum_j A_{ij} (1 - V_j)`, and with it :math:`V_i`.
+    Signal of j: :math:`1 - V_j`; layers: who lent to j, keeps an account there or has its guarantee; response of i:
+    its equity falls by :math:`\sum_j A_{ij} (1 - V_j)`, and with it :math:`V_i`.
+
+    Notes
+    -----
+    A claim has one value whatever its layer: provisions of furfine and linear-debtrank fall on accounts and loans to
+    firms as on interbank claims (DebtRank on several layers).
 
     References
     ----------
-    Eisenberg and Noe (2001); Rogers and Veraart (2013); Furfine (2003); Bardoscia et al. (2015); Barucca et al. (2020).
+    Eisenberg and Noe (2001); Rogers and Veraart (2013); Furfine (2003); Bardoscia et al. (2015); Barucca et al. (2020);
+    Poledna et al. (2015) for several layers.
     """
 
     letter: ClassVar[str] = "C"
     phases: ClassVar[Mapping[str, str]] = {"credit": "step", "resolution": "resolve"}
     isotone: ClassVar[bool] = True
+    columns: ClassVar[tuple[Column, ...]] = (LEFT_OVER, *colending.COLUMNS, *insurance.COLUMNS)
 
-    valuation: Literal["eisenberg-noe", "rogers-veraart", "furfine", "linear-debtrank"] = "eisenberg-noe"
-    """What a claim is worth given its debtor's equity; the first two clear and settle, the others provision."""
+    valuation: Chosen = "eisenberg-noe"
+    """What a claim is worth given its debtor's equity; the first two clear and settle, the others provision. That of
+    another package by its name, or as ``{NAME: {its parameters}}`` (``sim list valuations``)."""
 
     alpha: float = Field(default=1.0, ge=0, le=1)
     """Share of external assets that survives default (rogers-veraart), 1."""
@@ -42,8 +57,29 @@ class Credit(Channel):
     beta: float = Field(default=1.0, ge=0, le=1)
     """Share of interbank assets that survives default (rogers-veraart), 1."""
 
+    costs: Literal["external", "illiquid"] = "external"
+    """What alpha is a share of: all external assets (Rogers and Veraart), or only those without a market; then reserves
+    and securities bear the cost of beta."""
+
+    ranking: Literal["pari-passu", "by-rank"] = "pari-passu"
+    """Whether all creditors of a failed agent are paid the same share, or senior debt (insured deposits and the
+    insurer's claim, central bank lending) before ordinary debt, and that before junior debt such as fines."""
+
+    real_asset_discount: float = Field(default=0.5, ge=0, le=1)
+    """Share of a failed agent's own real assets, such as software and equipment, that is lost in their sale where
+    defaults are cleared; an assumption, 1."""
+
+    deposit_insurance: bool = False
+    """Whether the insurer takes over the insured deposits of a failed bank and pays them out at face, from its fund and
+    then from the central bank."""
+
+    payout_delay: float = Field(default=5.0, ge=0, le=250)
+    """Time until insured depositors of a failed bank have their money at other banks; rules in force ask for a week,
+    days."""
+
     recovery_rate: float = Field(default=0.0, ge=0, le=1)
-    """Exogenous recovery on a failed agent (furfine, linear-debtrank), 1."""
+    """Exogenous recovery on a failed agent (furfine, linear-debtrank; with a plug-in on one that is ordered to fail),
+    1."""
 
     default_at_zero: bool = False
     """Whether an agent with equity of exactly zero defaults."""
@@ -61,6 +97,33 @@ class Credit(Channel):
     def clears(self) -> bool:
         """Whether defaults are settled rather than provisioned."""
         return self.valuation in CLEARING
+
+    @property
+    def uses(self) -> tuple[ValuationRule, ...]:
+        """The valuation of another package, where one is named; its code counts as this channel's own."""
+        return (self.valuation,) if isinstance(self.valuation, ValuationRule) else ()
+
+    @property
+    def survives(self) -> tuple[float, float]:
+        """Shares of external assets and of claims that survive default, 1."""
+        return (self.alpha, self.beta) if self.valuation == "rogers-veraart" else (1.0, 1.0)
+
+    def estate(self, state: State, view: TightView) -> Estate:
+        """Return what every agent would bring and owe if it failed.
+
+        Parameters
+        ----------
+        state : State
+            Now.
+        view : TightView
+            Balance sheets at trial values.
+
+        Returns
+        -------
+        Estate
+            By agent and lane.
+        """
+        return estate_of(state, view, self.ranking == "by-rank", self.real_asset_discount, self.costs == "illiquid")
 
     def fails(self, state: State, equity: Float) -> Bool:
         """Return who defaults at a given equity.
@@ -119,28 +182,48 @@ class Credit(Channel):
             Value of one unit of claim on each agent; 1 where the channel is off or the debtor is gone.
         """
         state = step.state
+        rows = np.zeros((state.n_agents, 1))
+        rows[state.debtors] = 1.0
+        acts = step.on * rows * (state.alive > 0.0)
+        out = self._values(state, view)
+        # a claim once written down is not written up within the channel: the lattice is walked downwards only
+        return np.asarray(np.where(acts > 0.0, np.minimum(out, state.worth), state.worth))
+
+    def _values(self, state: State, view: TightView) -> Float:
+        """What one unit of claim on each agent is worth, whoever acts."""
+        if isinstance(self.valuation, ValuationRule):
+            return self._asked(self.valuation, state, view)
         failing = self.fails(state, view.solvency) | (state.is_defaulted > 0.0)
         out = empty(state.n_agents, state.n_lanes)
-        costs = self.valuation == "rogers-veraart"
-        alpha, beta = (self.alpha, self.beta) if costs else (1.0, 1.0)
+        own, inside, debt, beta = view.external, view.inside, view.debt, 1.0
+        if self.clears:
+            estate, (alpha, beta) = self.estate(state, view), self.survives
+            own, inside, debt = alpha * estate.external - estate.senior, estate.inside, estate.ordinary
         value(
             VALUATIONS[self.valuation],
             failing.astype(np.float64),
             view.solvency,
             state.solvency0,
-            view.external,
-            view.inside,
-            view.debt,
-            alpha,
+            own,
+            inside,
+            debt,
+            1.0,
             beta,
             self.recovery_rate,
             out,
         )
-        rows = np.zeros((state.n_agents, 1))
-        rows[state.debtors] = 1.0
-        acts = step.on * rows * (state.alive > 0.0)
-        # a claim once written down is not written up within the channel: the lattice is walked downwards only
-        return np.asarray(np.where(acts > 0.0, np.minimum(out, state.worth), state.worth))
+        return out
+
+    def _asked(self, rule: ValuationRule, state: State, view: TightView, less: Float | float = 0.0) -> Float:
+        """What a rule of another package says, at a solvency that is lower by `less`."""
+        out, to = full(1.0, state.n_agents, state.n_lanes), state.debtors
+        solvency, before = view.solvency[to] - less, state.solvency0[to]
+        told = Told(solvency, before, view.external[to], view.debt[to])
+        # nothing lost, nothing written down: also on an agent that began without equity
+        out[to] = np.where(solvency >= before, 1.0, worth(rule, told, ids=state.ids[to]))
+        ordered = state.ordered_to_fail[to] > 0.0
+        out[to] = np.where(ordered, np.minimum(out[to], self.recovery_rate), out[to])
+        return out
 
     def slope(self, step: Step, view: TightView) -> Float:
         """Return how the value of a claim moves with its debtor's own claims, towards stress.
@@ -158,11 +241,16 @@ class Credit(Channel):
             Derivative of `respond` by the pulled pressure.
         """
         state = step.state
+        if isinstance(self.valuation, ValuationRule):
+            less = NUDGE * np.maximum(1.0, np.abs(view.solvency[state.debtors]))
+            out = self._values(state, view) - self._asked(self.valuation, state, view, less)
+            out[state.debtors] /= less
+            return out * step.on
         failing = (self.fails(state, view.solvency) | (state.is_defaulted > 0.0)).astype(np.float64)
         out = empty(state.n_agents, state.n_lanes)
-        beta = self.beta if self.valuation == "rogers-veraart" else 1.0
-        kind = VALUATIONS[self.valuation]
-        value_slope(kind, failing, view.solvency, state.solvency0, view.worth, view.debt, beta, self.recovery_rate, out)
+        beta, kind = self.survives[1], VALUATIONS[self.valuation]
+        debt = self.estate(state, view).ordinary if self.clears else view.debt
+        value_slope(kind, failing, view.solvency, state.solvency0, view.worth, debt, beta, self.recovery_rate, out)
         return out * step.on
 
     def solve(self, step: Step) -> FixedPoint:
@@ -186,8 +274,20 @@ class Credit(Channel):
 
         return reach(onward, state.worth, tol=self.tol, max_rounds=self.max_rounds)
 
+    def prepare(self, step: Step) -> None:
+        """Call guarantees for what pools have lost, and let platforms pay what is due.
+
+        Parameters
+        ----------
+        step : Step
+            Where we are.
+        """
+        if colending.LAYER in step.state.layers:
+            colending.share_losses(step)
+            colending.honour(step, self.fails if self.clears else None)
+
     def step(self, step: Step) -> FixedPoint | None:
-        """Play the credit phase: clear defaults to their fixed point, or revalue claims by one round.
+        """Play the credit phase: call guarantees, then clear defaults to their fixed point, or revalue claims once.
 
         Parameters
         ----------
@@ -200,6 +300,7 @@ class Credit(Channel):
             The certificate of a clearing; None where nothing was solved.
         """
         state = step.state
+        self.prepare(step)
         view = TightView(state, state.worth, state.price)
         if not self.clears:
             self.settle(step, self.respond(step, view, self.signal(step, view)), view)
@@ -249,64 +350,29 @@ class Credit(Channel):
         self.resolve(step, at_once=True)
 
     def _clear(self, step: Step, failing: Bool, recovery: Float, view: TightView) -> None:
-        """Wind up failing agents: debts become claims on the estate, assets go to investors, costs to the sink."""
-        state, ledger, everyone = step.state, step.ledger, slice(None)
-        ledger.settle_claims(failing, recovery, "credit")
-        for name in state.debts:
-            face = state.columns[name] * failing
-            ledger.settle(name, everyone, face, face * recovery, "credit", via="estate")
-        inside = claims_face(state) * failing
-        external = TightView(state, state.worth, state.price).external * failing
-        if self.valuation == "rogers-veraart":
-            # costs are shares of what the agent had when it failed, as in the valuation that fixed its recovery
-            cost = ((1.0 - self.alpha) * view.external + (1.0 - self.beta) * view.inside) * failing
-            ledger.create("estate_due", everyone, cost, "credit")
-            ledger.create("estate_claims", state.row("deadweight"), summed(cost), "credit")
-        ledger.fund_investors(summed(external - state.cash * failing + inside), "credit")
-        self._sell_all(step, failing)
-        ledger.create("participations", everyone, inside, "credit", for_cash=True)
-        due = state.estate_due * failing
-        ledger.settle("estate_due", everyone, due, due, "credit")
-        unpaid = state.estate_claims - np.minimum(state.estate0, state.estate_claims)
-        np.add(state.estate0, np.maximum(unpaid, 0.0), out=state.estate0)
-        state.estate0[state.people] *= ~failing[state.people]
-
-    def _sell_all(self, step: Step, failing: Bool) -> None:
-        """Sell everything but claims on other agents to outside investors, who also take over shares that failed."""
-        state, ledger, everyone, outside = step.state, step.ledger, slice(None), step.state.row("outside")
-        for column in state.money:
-            if (column.asset_on and column.name != "cash") or column.name == "real_assets":
-                ledger.transfer(column.name, everyone, outside, state.columns[column.name] * failing, "credit")
-        held = state.units * failing[:, None]
-        ledger.transfer_units(everyone, outside, np.maximum(held, 0.0), state.price, "credit")
-        if state.shares.any():
-            # an index of shares has one price: what holders of the failed firm's shares lose, outside investors bear
-            ledger.transfer_units(everyone, outside, np.minimum(held, 0.0), np.zeros_like(state.price), "credit")
+        """Let the insurer take over, then wind up failing agents on the terms that the clearing found."""
+        estate, (alpha, beta) = self.estate(step.state, view), self.survives
+        paid = dict.fromkeys(("senior", "ordinary", "junior"), recovery)
+        if self.ranking == "by-rank":
+            paid = estate.recoveries(alpha * estate.external + beta * estate.inside, recovery)
+        cost = (1.0 - alpha) * estate.external + (1.0 - beta) * estate.inside
+        if self.deposit_insurance:
+            insurance.take_over(step, failing, self.payout_delay)
+        wind_up(step, failing, Terms(estate, paid, cost, self.real_asset_discount))
 
     def resolve(self, step: Step, at_once: bool = False) -> None:
-        """Pay out the estate, and pass what failed agents still lose on to who bought their book.
+        """Pay insured depositors and creditors of failed agents what is theirs in this step.
 
         Parameters
         ----------
         step : Step
             Where we are.
         at_once : bool
-            Whether the estate pays everything now.
+            Whether the estate, and the insurer, pay everything now.
         """
-        state, ledger, everyone = step.state, step.ledger, slice(None)
-        gone = (state.alive <= 0.0).astype(np.float64)
-        if not self.clears or not gone.any():
+        if not self.clears or (step.state.alive > 0.0).all():
             return
-        received = state.estate_claims * gone
-        if received.any():
-            outside = state.row("outside")
-            ledger.fund_investors(summed(received), "credit")
-            ledger.transfer("estate_claims", everyone, outside, received, "credit")
-            state.estate0[outside] += summed(received)
-            state.estate0[...] *= 1.0 - gone
-        lapsed = (state.participations - claims_face(state) * gone) * gone
-        if lapsed.any():
-            ledger.settle("participations", everyone, lapsed, received, "credit")
-        share = 1.0 if at_once else 1.0 / self.resolution_steps
-        paid = np.minimum(state.estate_claims, state.estate0 * share)
-        ledger.settle("estate_claims", everyone, paid, paid, "credit")
+        pay_out(step, 1.0 if at_once else 1.0 / self.resolution_steps)
+        if self.deposit_insurance:
+            insurance.pay_depositors(step, at_once)
+            insurance.repay_advances(step)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TRIAL = ("signal", "respond", "slope")
 """Methods that answer with an array; all of them are asked for where a channel says it is isotone."""
 
-GIVEN = (*TRIAL, "couple", "conclude")
+GIVEN = ("begin", "prepare", *TRIAL, "couple", "conclude")
 
 
 def guard(cls: type[Channel]) -> None:

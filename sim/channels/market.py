@@ -14,6 +14,7 @@ from sim.channels.base import CHANNELS, Channel, Step, TightView
 from sim.errors import Problem
 from sim.kernels.impact import IMPACTS, price_fall
 from sim.ledger.balance import summed
+from sim.state import State
 from sim.system import System
 
 
@@ -126,7 +127,7 @@ class Market(Channel):
         return limit, target
 
     def signal(self, step: Step, view: TightView) -> Float:
-        """Return the share of its marketable assets that each agent sells.
+        """Return the share of its marketable assets that each agent sells; what is pledged is not for sale.
 
         Parameters
         ----------
@@ -142,23 +143,25 @@ class Market(Channel):
         """
         state, banks = step.state, step.state.banks
         limit, target = self.limits(step.system)
-        seen = BankView(
-            view.assets[banks], view.equity[banks], view.marketable[banks], limit, target, self.liquidate_insolvent
-        )
+        free = _unpledged(state)
+        there = view.marketable if free is None else view.marketable * free
+        seen = BankView(view.assets[banks], view.equity[banks], there[banks], limit, target, self.liquidate_insolvent)
         sell = step.decide(seen).sell
         if self.grandfather or self.rule == "leverage-targeting":
             # excess over baseline: a bank that has lost nothing does not sell
             sell = np.where(view.equity[banks] < state.equity0[banks], sell, 0.0)
-        if state.people == banks and not state.cash_wanted.any():
+        if free is None and state.people == banks and not state.cash_wanted.any():
             return np.asarray(sell * step.on)
-        return np.asarray(np.maximum(self._forced(step, view), _at(banks, sell, state.people)) * step.on)
+        people = state.people
+        sell = np.maximum(self._forced(state, there), _at(banks, sell, people))
+        return np.asarray((sell if free is None else sell * free[people]) * step.on)
 
-    def _forced(self, step: Step, view: TightView) -> Float:
-        """The share of its marketable assets that each agent sells for want of cash, float64[n_people, n_lanes]."""
-        people = step.state.people
-        wanted, there = step.state.cash_wanted[people], view.marketable[people]
+    def _forced(self, state: State, there: Float) -> Float:
+        """The share of what it can sell that each agent sells for want of cash, float64[n_people, n_lanes]."""
+        people = state.people
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(np.where(there > 0.0, np.minimum(1.0, wanted / there), 0.0))
+            share = np.minimum(1.0, state.cash_wanted[people] / there[people])
+        return np.asarray(np.where(there[people] > 0.0, share, 0.0))
 
     def fall(self, step: Step, sell: Float) -> Float:
         """Return the relative price fall that sales cause.
@@ -303,6 +306,12 @@ class Market(Channel):
             ledger.settle(name, people, retired, retired, "market")
             left = left - retired
         state.cash_wanted[people] -= np.minimum(proceeds, state.cash_wanted[people])
+
+
+def _unpledged(state: State) -> Float | None:
+    """The share of its securities that each agent has not pledged, float64[n_agents, n_lanes]; None: all of them."""
+    pledged = state.columns.get("pledged")
+    return None if pledged is None or not pledged.any() else 1.0 - pledged
 
 
 def _at(rows: slice, values: Any, people: slice) -> Any:

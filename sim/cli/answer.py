@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sim.cli.errors import emit, note
-from sim.cli.table import summary_rows, summary_text
+from sim.cli.table import networks_text, summary_rows, summary_text
 from sim.errors import Problem
 from sim.experiments.provenance import imputed_columns
 
@@ -33,7 +33,7 @@ def show_summary(result: Result, folder: Path, *, as_json: bool, figures: Iterab
     """
     rows = summary_rows(result.summary())
     if not as_json:
-        emit(summary_text(rows))
+        emit("\n\n".join(filter(None, (summary_text(rows), networks_text(rows)))))
         return
     answer = {
         **_plain(result.provenance),
@@ -62,6 +62,8 @@ def show_notes(result: Result, folder: Path) -> None:
         note(f"imputed: {entry['table']}.{entry['cell']}, {rows}: {entry['how']}")
     for status, count in failed(result).items():
         note(f"{status}: {count:,} draws")
+    if result.ended and result.manifest["until"]["reached"]:  # otherwise it is a warning
+        note(result.ended)
     note(f"answer_sha256: {result.provenance.get('answer_sha256')}")
     note(f"folder: {folder}")
 

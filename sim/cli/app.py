@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from sim.cli.compare import compare
 from sim.cli.describe import describe
-from sim.cli.errors import emit, note, report, silence, tolerant_streams
+from sim.cli.errors import emit, note, report, silence, told_warnings, tolerant_streams
 from sim.cli.export import export
 from sim.cli.list import list_
 from sim.cli.new import new
@@ -148,7 +148,8 @@ def main(args: Sequence[str] | None = None) -> int:
     tolerant_streams()
     out = sys.stdout
     try:
-        code = get_command(app).main(args=given, prog_name="sim", standalone_mode=False)
+        with told_warnings():
+            code = get_command(app).main(args=given, prog_name="sim", standalone_mode=False)
     except SystemExit as stop:
         if isinstance(stop.__context__, BrokenPipeError):  # the reader of a help text has gone away
             sys.stdout = out

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sim.cli.complete import among, comparable
 from sim.cli.control import AllowUncertified, Block, Quiet, Shown, Workers, interruptible, progress_asked
 from sim.cli.errors import emit, note
 from sim.cli.options import AllowPath, AsJson, Debug, chosen, whole
@@ -24,10 +25,17 @@ STATISTICS = ("mean", "p50", "p95", "VaR99", "ES99")
 def compare(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="DIR DIR ...", help="Result folders or scenarios; the first is the base."),
+        typer.Argument(
+            metavar="DIR DIR ...",
+            help="Result folders or scenarios; the first is the base.",
+            autocompletion=comparable,
+        ),
     ] = None,
     *,
-    statistic: Annotated[str, typer.Option(metavar="NAME", help="mean, p50, p95, VaR99 or ES99.")] = "mean",
+    statistic: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="mean, p50, p95, VaR99 or ES99.", autocompletion=among(lambda: STATISTICS)),
+    ] = "mean",
     draws: Annotated[str | None, typer.Option(metavar="N", help="Draws of scenarios.")] = None,
     seed: Annotated[str | None, typer.Option(metavar="S", help="Seed of scenarios, one for all.")] = None,
     figure: Annotated[str | None, typer.Option(metavar="FILE", help="Write the figure: .png, .svg or .pdf.")] = None,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sim.cli.answer import show_notes, show_summary
+from sim.cli.complete import among, folders
 from sim.cli.errors import EXHAUSTED, ResourceError, StoppedError, note, warn
 from sim.cli.options import chosen
 from sim.cli.progress import WAYS
@@ -37,10 +39,19 @@ TimeLimit = Annotated[
     typer.Option(metavar="SECONDS", help="Time a block of draws may take; by default 600 s, or 20 times the longest."),
 ]
 Shown = Annotated[
-    str | None, typer.Option("--progress", metavar="HOW", help="auto, lines, json (one object a line) or none.")
+    str | None,
+    typer.Option(
+        "--progress",
+        metavar="HOW",
+        help="auto, lines, json (one object a line) or none.",
+        autocompletion=among(lambda: WAYS),
+    ),
 ]
 Inputs = Annotated[
-    str | None, typer.Option(metavar="DIR", help="Folder of the scenario's tables, if it is not where it was.")
+    str | None,
+    typer.Option(
+        metavar="DIR", help="Folder of the scenario's tables, if it is not where it was.", autocompletion=folders
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only warnings and errors on stderr.")]
 AllowUncertified = Annotated[
@@ -106,6 +117,29 @@ def progress_asked(how: str | None, quiet: bool) -> str:
     if how is not None:
         return chosen("way to show progress", how, WAYS)
     return "none" if quiet else "auto"
+
+
+def resuming(folder: Path, options: Mapping[str, object]) -> str:
+    """Return the command that goes on with a run or a sweep.
+
+    Parameters
+    ----------
+    folder : Path
+        Result folder; it knows scenario, seed and draws.
+    options : mapping
+        Option as typed -> its value; a switch that is on -> True. What is None or False is left out.
+
+    Returns
+    -------
+    str
+        For a shell.
+    """
+    words = ["sim", "resume"]
+    for option, value in options.items():
+        if value is not None and value is not False:
+            words += [option] if value is True else [option, str(value)]
+    place = str(folder)
+    return shlex.join([*words, "--", place] if place.startswith("-") else [*words, place])
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,9 @@ from sim.cli.list import KINDS, WIDTH
 from sim.cli.options import AsJson, Debug
 from sim.cli.table import terminal_width
 from sim.errors import UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from sim.plugins import Registry
 
 SINGULAR = {
     "scenarios": "scenario",
@@ -34,7 +37,7 @@ BLOCK = re.compile(r"^\.\. math::\n((?:\n|[ \t]+.*\n?)+)", re.MULTILINE)
 SIGNS = {
     "sum": "Σ", "prod": "Π", "alpha": "α", "beta": "β", "gamma": "γ", "Gamma": "Γ", "delta": "δ", "Delta": "Δ",
     "epsilon": "ε", "lambda": "λ", "Lambda": "Λ", "mu": "μ", "pi": "π", "rho": "ρ", "sigma": "σ", "Sigma": "Σ",
-    "theta": "θ", "phi": "φ", "Phi": "Φ", "omega": "ω", "Omega": "Ω", "kappa": "κ", "tau": "τ", "cdot": "·",
+    "theta": "θ", "phi": "φ", "Phi": "Φ", "omega": "ω", "Omega": "Ω", "kappa": "κ", "tau": "τ", "cdot": "·", "pm": "±",
     "times": "×", "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "infty": "∞", "in": "∈", "to": "→", "quad": "  ",
     "qquad": "    ", ",": " ", ";": " ", "lceil": "⌈", "rceil": "⌉", "lfloor": "⌊", "rfloor": "⌋", "partial": "∂",
     "approx": "≈", "neq": "≠", "ne": "≠", "sqrt": "√", "left": "", "right": "", "big": "", "Big": "", "mid": "|",
@@ -117,18 +120,33 @@ def _scenario(name: str) -> dict[str, Any]:
 
 
 def _plugin(kind: str, name: str) -> dict[str, Any]:
-    """A channel or a shock: its record and the keys of it."""
+    """A channel, a shock or a network generator: its record and the keys of it."""
     from sim.channels import CHANNELS
+    from sim.networks.generators import GENERATORS
+    from sim.networks.tables import dotted
     from sim.scenario.json_schema import plugin_schema
     from sim.shocks import SHOCKS
 
-    cls = CHANNELS[name] if kind == "channels" else SHOCKS[name]
+    registries: dict[str, Registry[Any]] = {"channels": CHANNELS, "shocks": SHOCKS, "networks": GENERATORS}
+    cls = registries[kind][name]
     told = documented(cls.__doc__ or "")
     facts = {"letter": str(getattr(cls, "letter", "")), "phases": ", ".join(getattr(cls, "phases", ()))}
     if kind == "channels":
         facts["static"] = "has a monotone form" if CHANNELS[name].isotone else "has no monotone form: mode dynamic only"
+    if kind == "networks":
+        tables = getattr(cls, "tables", ("interbank",))
+        facts["in a scenario"] = "; ".join(_written(dotted(table).split("."), name) for table in tables)
+        facts["networks"] = "one differs from the next" if GENERATORS[name].is_random else "there is only one"
     schema = plugin_schema(cls)
     return told | {"facts": {key: value for key, value in facts.items() if value}, "parameters": _rows(schema, schema)}
+
+
+def _written(path: list[str], name: str) -> str:
+    """A generator as a scenario writes it, at a dotted key."""
+    text = f"{path[-1]}: {{generator: {name}}}"
+    for key in reversed(path[:-1]):
+        text = f"{key}: {{{text}}}"
+    return text
 
 
 def _metric(name: str) -> dict[str, Any]:
@@ -136,35 +154,21 @@ def _metric(name: str) -> dict[str, Any]:
 
     unit, meaning, of = METRICS[name]
     told = documented(of.__doc__ or "")
-    facts = {"unit": f"{unit} (a pure number)" if unit == "1" else f"{unit} (the system's)"}
+    facts = {"unit": {"1": "1 (a pure number)", "currency": "currency (the system's)"}.get(unit, unit)}
     return {"meaning": meaning, "text": _noun(told["meaning"]), "facts": facts} | {
         key: told[key] for key in ("equation", "source") if key in told
     }
 
 
 def _valuation(name: str) -> dict[str, Any]:
-    from sim.kernels import valuation
+    from sim.scenario.json_schema import plugin_schema
+    from sim.valuations import RULES
 
-    told = documented(valuation.value.__doc__ or "")
-    facts = {"in a scenario": f"channels: {{credit: {{valuation: {name}}}}}"} if _credit_has(name) else {}
+    rule = RULES[name]
+    facts = {"in a scenario": f"channels: {{credit: {{valuation: {name}}}}}"} if rule.in_scenario else {}
     facts["in Python"] = f'sim.contagion.revalue(..., valuation="{name}")'
-    return {"meaning": KINDS["valuations"]()[name], "facts": facts} | {
-        key: told[key] for key in ("equation", "source") if key in told
-    }
-
-
-def _credit_has(name: str) -> bool:
-    from sim.channels.credit import Credit
-
-    return name in str(Credit.model_fields["valuation"].annotation)
-
-
-def _network(name: str) -> dict[str, Any]:
-    from sim.networks import reconstruct
-
-    told = documented(getattr(reconstruct, name).__doc__ or "")
-    facts = {"in a scenario": f"system: {{layers: {{interbank: {{reconstruct: {name}}}}}}}"}
-    return told | {"meaning": _noun(told["meaning"]), "facts": facts}
+    schema = plugin_schema(rule)
+    return documented(rule.__doc__ or "") | {"facts": facts, "parameters": _rows(schema, schema)}
 
 
 def _noun(text: str) -> str:
@@ -179,7 +183,7 @@ _FACTS: dict[str, Any] = {
     "shock": lambda name: _plugin("shocks", name),
     "metric": _metric,
     "valuation": _valuation,
-    "network": _network,
+    "network": lambda name: _plugin("networks", name),
 }
 
 

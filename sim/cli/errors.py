@@ -7,7 +7,9 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 import typer
@@ -16,6 +18,9 @@ from sim.errors import SHOWN, InputError, Problem, SimError, nearest, shown
 
 #: What the system says when it has run out of something; the command ends with the code for resources.
 EXHAUSTED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+REINSTALL = "install it again: pip install --force-reinstall contagion-sim"
+WITHOUT = "NUMBA_DISABLE_JIT=1 runs without it, slowly and with the same bits"
 
 RESOURCES, RESULT_FOLDER, USAGE, UNEXPECTED, INTERRUPTED = 5, 6, 2, 1, 130
 
@@ -132,6 +137,10 @@ def _told(error: BaseException) -> tuple[list[str], int]:
         return ["interrupted"], INTERRUPTED
     if isinstance(error, MemoryError):
         return ["error: memory ran out; try a smaller --block or --workers 1"], RESOURCES
+    if isinstance(error, ImportError):
+        return [f"error: a part of the installation cannot be loaded: {error}; {REINSTALL}"], RESOURCES
+    if isinstance(error, RuntimeError) and "LLVM" in str(error):
+        return [f"error: the compiler of the kernels failed: {error}; {WITHOUT}"], RESOURCES
     if isinstance(error, OSError):
         what = error.strerror or str(error)
         said = f"error: {error.filename}: {what}" if error.filename else f"error: {what}"
@@ -163,6 +172,24 @@ def _usage(error: typer.TyperException) -> str:
 def _meant(option: str, known: list[str]) -> str:
     """Return the did-you-mean clause with the option unquoted, as it would be typed."""
     return nearest(option, known).replace("'", "")
+
+
+@contextmanager
+def told_warnings() -> Iterator[None]:
+    """Show warnings of libraries, and of our kernels, as one line each without a path.
+
+    Yields
+    ------
+    None
+        While a command runs.
+    """
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        note(f"warning: {message}")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def tolerant_streams() -> None:

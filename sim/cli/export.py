@@ -7,17 +7,21 @@ from typing import Annotated
 
 import typer
 
+from sim.cli.complete import among
 from sim.cli.errors import emit
-from sim.cli.options import Debug, chosen
+from sim.cli.options import Debug, Run, chosen
 from sim.errors import UsageError
 
 FORMATS = ("nc", "zarr", "csv", "parquet")
 
 
 def export(
-    folder: Annotated[str | None, typer.Argument(metavar="DIR", help="Result folder.")] = None,
+    folder: Run = None,
     *,
-    to: Annotated[str | None, typer.Option(metavar="FORMAT", help="nc, zarr, csv or parquet.")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="FORMAT", help="nc, zarr, csv or parquet.", autocompletion=among(lambda: FORMATS)),
+    ] = None,
     out: Annotated[
         str | None, typer.Option("--out", "-o", metavar="FILE", help="By default draws.FORMAT in the folder.")
     ] = None,

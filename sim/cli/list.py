@@ -25,13 +25,8 @@ if TYPE_CHECKING:
 WIDTH = 100
 """Characters a line takes where stdout is no terminal."""
 
-MEANINGS = {
-    "eisenberg-noe": "clearing: a failed debtor pays what it has, in proportion (Eisenberg and Noe 2001)",
-    "rogers-veraart": "clearing with costs of default: shares alpha and beta survive (Rogers and Veraart 2013)",
-    "furfine": "a claim on a failed debtor is worth the recovery rate (Furfine 2003)",
-    "linear-debtrank": "a claim loses value with its debtor's equity, before default (Bardoscia et al. 2015)",
-}
-NETWORKS = {"max_entropy": "the most even network that has each bank's interbank totals (reconstruct: max_entropy)"}
+ALSO = {"generators": "networks"}
+"""Other words for a kind."""
 
 
 def list_(
@@ -45,6 +40,8 @@ def list_(
     _debug: Debug = False,
 ) -> int:
     """List what a scenario can name (scenarios, channels, shocks, metrics, ...) and the phases of a step.
+
+    Networks are what a layer can be made by (generator: NAME); "generators" is another word for them.
 
     Parameters
     ----------
@@ -65,16 +62,16 @@ def list_(
     UsageError
         If there is no such kind.
     """
-    wanted = tuple(KINDS) if kind is None else (chosen("kind", kind, tuple(KINDS)),)
+    wanted = tuple(KINDS) if kind is None else (chosen("kind", ALSO.get(kind, kind), tuple(KINDS)),)
     found = {name: KINDS[name]() for name in wanted}
-    if not {"channels", "shocks", "metrics"}.isdisjoint(wanted):
+    if not {"channels", "shocks", "metrics", "valuations", "networks"}.isdisjoint(wanted):
         warn(_unusable())
     if as_json:
-        emit(json.dumps(found if kind is None else found[kind], indent=2))
+        emit(json.dumps(found if kind is None else found[wanted[0]], indent=2))
     elif kind is None:
         emit("\n\n".join(f"{name}\n{listed(entries, indent='  ')}" for name, entries in found.items()))
     else:
-        emit(listed(found[kind]))
+        emit(listed(found[wanted[0]]))
     return 0
 
 
@@ -148,19 +145,27 @@ def _metrics() -> dict[str, str]:
 
 
 def _valuations() -> dict[str, str]:
-    from sim.kernels.valuation import VALUATIONS
+    from sim.valuations import RULES
 
-    return {name: MEANINGS.get(name, "") for name in VALUATIONS}
+    return _told(RULES)
+
+
+def _networks() -> dict[str, str]:
+    from sim.networks.generators import GENERATORS
+
+    return _told(GENERATORS)
 
 
 def _unusable() -> tuple[Problem, ...]:
     """Return which installed plug-ins a scenario could not name, as far as can be told without importing them."""
     from sim.channels.base import CHANNELS
     from sim.metrics import METRICS
+    from sim.networks.generators import GENERATORS
     from sim.plugins import checkup
     from sim.shocks.base import SHOCKS
+    from sim.valuations import RULES
 
-    return tuple(checkup(CHANNELS, SHOCKS, METRICS))
+    return tuple(checkup(CHANNELS, SHOCKS, METRICS, GENERATORS, RULES))
 
 
 def _registered(registry: Registry[Any], package: str) -> dict[str, str]:
@@ -168,6 +173,11 @@ def _registered(registry: Registry[Any], package: str) -> dict[str, str]:
     folder = importlib.import_module(package)
     for module in pkgutil.iter_modules(folder.__path__, f"{package}."):
         importlib.import_module(module.name)  # a class is filed when its module is imported
+    return _told(registry)
+
+
+def _told(registry: Registry[Any]) -> dict[str, str]:
+    """Return the names of a registry with the first paragraph of their docstrings."""
     others = {entry.name: entry.dist for entry in entry_points(group=registry.group)}
     known = {}
     for name in registry.names():
@@ -185,7 +195,7 @@ KINDS: dict[str, Callable[[], dict[str, str]]] = {
     "shocks": _shocks,
     "metrics": _metrics,
     "valuations": _valuations,
-    "networks": lambda: dict(NETWORKS),
+    "networks": _networks,
     "policies": dict,
     "phases": _phases,
 }

@@ -7,9 +7,24 @@ from typing import Annotated
 
 import typer
 
+from sim.cli.complete import folders, scenarios, settings
 from sim.errors import UsageError, nearest, shown
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Folder = Annotated[
+    str | None, typer.Argument(metavar="DIR", help="Result folder, of a run or a sweep.", autocompletion=folders)
+]
+Run = Annotated[str | None, typer.Argument(metavar="DIR", help="Result folder.", autocompletion=folders)]
+Source = Annotated[
+    str | None,
+    typer.Argument(metavar="SCENARIO", help="Scenario file, or the name of a shipped one.", autocompletion=scenarios),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change a key of the scenario; repeatable.", autocompletion=settings
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
 AllowPath = Annotated[
     bool, typer.Option("--allow-path", help="Let the scenario name input files outside its own folder.")

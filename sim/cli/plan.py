@@ -10,14 +10,12 @@ import typer
 
 from sim.cli.control import Block, Workers
 from sim.cli.errors import ResourceError, emit
-from sim.cli.options import AllowPath, AsJson, Debug, whole
+from sim.cli.options import AllowPath, AsJson, Debug, Source, whole
 from sim.errors import UsageError
 
 
 def plan(
-    scenario: Annotated[
-        str | None, typer.Argument(metavar="SCENARIO", help="Scenario file, or the name of a shipped one.")
-    ] = None,
+    scenario: Source = None,
     *,
     draws: Annotated[str | None, typer.Option(metavar="N", help="How many draws; by default the scenario's.")] = None,
     workers: Workers = None,

@@ -7,16 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from sim.cli.complete import folders, kinds
+from sim.cli.complete import kinds, metrics
 from sim.cli.errors import emit, warn
-from sim.cli.options import Debug, whole
+from sim.cli.options import Debug, Folder, whole
 from sim.errors import UsageError, nearest, shown
 
 
 def plot(
-    folder: Annotated[
-        str | None, typer.Argument(metavar="DIR", help="Result folder, of a run or a sweep.", autocompletion=folders)
-    ] = None,
+    folder: Folder = None,
     *,
     kind: Annotated[
         str | None,
@@ -24,7 +22,10 @@ def plot(
             metavar="KIND", help="Which figure; --kind list shows all. Of a sweep there is one.", autocompletion=kinds
         ),
     ] = None,
-    metric: Annotated[str | None, typer.Option(metavar="NAME", help="What is shown, where a figure shows one.")] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What is shown, where a figure shows one.", autocompletion=metrics),
+    ] = None,
     draw: Annotated[str | None, typer.Option(metavar="K", help="Which draw, where a figure shows one.")] = None,
     agent: Annotated[str | None, typer.Option(metavar="ID", help="Which agent, where a figure shows one.")] = None,
     out: Annotated[
@@ -56,6 +57,7 @@ def plot(
     """
     from sim.cli.list import listed
     from sim.experiments.plots import KINDS
+    from sim.experiments.sweep_folder import holds_sweep
 
     if kind == "list":
         emit(listed(KINDS))
@@ -65,7 +67,7 @@ def plot(
     place, number = Path(folder), whole("--draw", draw, 0, 2**40 - 1)
     asked = {"metric": metric, "draw": number, "agent": agent}
     given = {name: value for name, value in asked.items() if value is not None}
-    figure = _of_sweep(place, kind, given) if (place / "sweep.json").is_file() else _of_run(place, kind, given)
+    figure = _of_sweep(place, kind, given) if holds_sweep(place) else _of_run(place, kind, given)
     from sim.report.style import save
 
     path = save(figure, place / f"{kind or 'figure'}.png" if out is None else out)

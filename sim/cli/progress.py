@@ -101,8 +101,10 @@ def as_json(at: Progress) -> str:
         "failed": at.failed,
         "cached": at.cached,
     }
-    said |= {"seconds": round(at.seconds, 3), "rate": round(at.rate, 3)}
-    return json.dumps(said | {"eta": left})
+    said |= {"seconds": round(at.seconds, 3), "rate": round(at.rate, 3), "eta": left}
+    if not math.isnan(at.wanted):
+        said |= {"width": None if math.isnan(at.width) else at.width, "wanted": at.wanted}
+    return json.dumps(said)
 
 
 def sentence(at: Progress) -> str:
@@ -124,6 +126,9 @@ def sentence(at: Progress) -> str:
 def _pace(at: Progress) -> str:
     parts = [f"{at.rate:,.0f} draws/s", f"{_duration(at.eta)} left"]
     parts += [f"{count:,} {what}" for count, what in ((at.failed, "failed"), (at.cached, "already there")) if count]
+    if not math.isnan(at.wanted):
+        known = "not known yet" if math.isnan(at.width) else f"{at.width:.3g}"
+        parts.append(f"interval +-{known} (+-{at.wanted:g} asked)")
     return ", ".join(parts)
 
 

@@ -7,24 +7,23 @@ from typing import Annotated
 
 import typer
 
-from sim.cli.complete import folders
 from sim.cli.errors import emit
-from sim.cli.options import Debug
+from sim.cli.options import Debug, Folder
 from sim.errors import UsageError
 
 
 def report(
-    folder: Annotated[str | None, typer.Argument(metavar="DIR", help="Result folder.", autocompletion=folders)] = None,
+    folder: Folder = None,
     *,
     out: Annotated[
         str | None, typer.Option("--out", "-o", metavar="FILE", help="By default report.html in the folder.")
     ] = None,
     _debug: Debug = False,
 ) -> int:
-    """Write a result as one HTML file: figures, intervals, what was imputed, what failed, how to repeat it.
+    """Write a run or a sweep as one HTML file: figures, intervals, what was imputed, what failed, how to repeat it.
 
-    The file needs no other file and makes no request. Of an interrupted run it shows the draws that are kept, and says
-    how many are missing.
+    The file needs no other file and makes no request. Of an interrupted run it shows the draws that are kept, of an
+    interrupted sweep the runs, and says how many are missing.
 
     Parameters
     ----------

@@ -1,10 +1,9 @@
-"""``sim resume``: finish an interrupted run from its folder alone."""
+"""``sim resume``: finish an interrupted run or sweep from its folder alone."""
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,15 +19,21 @@ from sim.cli.control import (
     finish,
     interruptible,
     progress_asked,
+    resuming,
     seconds,
 )
-from sim.cli.options import AllowPath, AsJson, Debug, whole
+from sim.cli.options import AllowPath, AsJson, Debug, Folder, whole
 from sim.cli.progress import progress as bar
+from sim.cli.swept import finish as finish_sweep
 from sim.errors import UsageError
+
+if TYPE_CHECKING:
+    from sim.experiments.result import Result
+    from sim.experiments.swept import Sweep
 
 
 def resume(
-    folder: Annotated[str | None, typer.Argument(metavar="DIR", help="Result folder.")] = None,
+    folder: Folder = None,
     *,
     without: Annotated[
         str | None, typer.Option(metavar="K,K,...", help="Draws to keep as failed instead of playing them.")
@@ -45,9 +50,9 @@ def resume(
     allow_uncertified: AllowUncertified = False,
     _debug: Debug = False,
 ) -> int:
-    """Finish an interrupted run; the answer is that of a run that was never interrupted.
+    """Finish an interrupted run or sweep; the answer is that of one that was never interrupted.
 
-    What is missing or damaged is computed, all else is kept.
+    What is missing or damaged is computed, all else is kept. A sweep goes on with its own design, policies and draws.
 
     Parameters
     ----------
@@ -73,19 +78,36 @@ def resume(
     width, crew = whole("--block", block, 2, 128), whole("--workers", workers, 1)
     limit = seconds("--time-limit", time_limit)
     left_out = [whole("--without", text, 0, 2**40 - 1) or 0 for text in (without or "").split(",") if text]
-    from sim.experiments.monte_carlo import resume as monte_carlo
+    going_on: dict[str, object] = {
+        "--workers": crew,
+        "--block": width,
+        "--cluster": cluster,
+        "--time-limit": time_limit,
+    }
+    going_on |= {"--without": without, "--inputs": inputs, "--json": as_json, "--quiet": quiet}
+    going_on |= {"--allow-path": allow_path, "--allow-uncertified": allow_uncertified}
+    from sim.experiments.sweep_folder import holds_sweep
 
-    with interruptible(place, f"sim resume {shlex.quote(folder)}"), bar(how) as tell:
-        result = monte_carlo(
-            place,
-            workers=crew,
-            block=width,
-            progress=tell,
-            allow_uncertified=True,
-            cluster=cluster,
-            time_limit=limit,
-            without=left_out,
-            inputs=inputs,
-            allow_path=allow_path,
-        )
-    return finish(result, place, as_json=as_json, quiet=how == "none", allow_uncertified=allow_uncertified)
+    is_sweep = holds_sweep(place)
+    if is_sweep and left_out:
+        raise UsageError("--without is for the folder of a run; those of a sweep lie in its folder points")
+    with interruptible(place, resuming(place, going_on)), bar(how) as tell:
+        options = {"workers": crew, "block": width, "cluster": cluster, "time_limit": limit, "progress": tell}
+        options |= {"inputs": inputs, "allow_path": allow_path}
+        found: Any = _sweep(place, options, allow_uncertified) if is_sweep else _run(place, options, left_out)
+    quietly = how == "none"
+    if is_sweep:
+        return finish_sweep(found, place, as_json=as_json, quiet=quietly)
+    return finish(found, place, as_json=as_json, quiet=quietly, allow_uncertified=allow_uncertified)
+
+
+def _run(place: Path, options: dict[str, Any], without: list[int]) -> Result:
+    from sim.experiments.monte_carlo import resume as go_on
+
+    return go_on(place, allow_uncertified=True, without=without, **options)
+
+
+def _sweep(place: Path, options: dict[str, Any], allow_uncertified: bool) -> Sweep:
+    from sim.experiments.sweep_reopen import resume_sweep
+
+    return resume_sweep(place, allow_uncertified=allow_uncertified, **options)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sim.cli.complete import folders, scenarios
 from sim.cli.control import (
     AllowUncertified,
     Block,
@@ -24,10 +24,11 @@ from sim.cli.control import (
     finish,
     interruptible,
     progress_asked,
+    resuming,
     seconds,
 )
 from sim.cli.errors import note
-from sim.cli.options import AllowPath, AsJson, Debug, whole
+from sim.cli.options import AllowPath, AsJson, Debug, Settings, whole
 from sim.cli.progress import progress as bar
 from sim.errors import InputError, UsageError, shown
 
@@ -80,17 +81,23 @@ class Request:
 
 def run(
     scenario: Annotated[
-        str | None, typer.Argument(metavar="SCENARIO", help=f"Scenario file, or the name of a shipped one ({DEMO}).")
+        str | None,
+        typer.Argument(
+            metavar="SCENARIO",
+            help=f"Scenario file, or the name of a shipped one ({DEMO}).",
+            autocompletion=scenarios,
+        ),
     ] = None,
     *,
     draws: Annotated[str | None, typer.Option(metavar="N", help="How many draws; by default the scenario's.")] = None,
     seed: Annotated[str | None, typer.Option(metavar="S", help="Seed; by default the scenario's, else drawn.")] = None,
     workers: Workers = None,
     block: Block = None,
-    out: Annotated[str | None, typer.Option(metavar="DIR", help="Result folder; by default results/NAME-KEY.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the scenario; repeatable.")
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Result folder; by default results/NAME-KEY.", autocompletion=folders),
     ] = None,
+    settings: Settings = None,
     cluster: Cluster = None,
     time_limit: TimeLimit = None,
     progress: Shown = None,
@@ -207,7 +214,8 @@ def execute(request: Request) -> int:
     folder = Path(request.out) if request.out is not None else _folder(scenario, seed)
     check_room(folder, draws * scenario.horizon.steps * (len(scenario.metrics) + 2) * 8)
     if request.progress != "none":
-        note(f"{scenario.title or scenario.name}: {draws:,} draws, seed {seed}, into {folder}")
+        most = "" if scenario.monte_carlo.until is None else "at most "
+        note(f"{scenario.title or scenario.name}: {most}{draws:,} draws, seed {seed}, into {folder}")
     result = _played(request, scenario, draws, seed, folder)
     return finish(
         result,
@@ -276,21 +284,16 @@ def again(request: Request, folder: Path) -> str:
     str
         For a shell.
     """
-    words = ["sim", "resume"]
-    given = (
-        ("--workers", request.workers),
-        ("--block", request.block),
-        ("--cluster", request.cluster),
-        ("--time-limit", request.time_limit),
+    return resuming(
+        folder,
+        {
+            "--workers": request.workers,
+            "--block": request.block,
+            "--cluster": request.cluster,
+            "--time-limit": request.time_limit,
+            "--json": request.as_json,
+            "--quiet": request.progress == "none",
+            "--allow-path": request.allow_path,
+            "--allow-uncertified": request.allow_uncertified,
+        },
     )
-    for option, value in given:
-        words += [option, str(value)] if value is not None else []
-    switches = (
-        ("--json", request.as_json),
-        ("--quiet", request.progress == "none"),
-        ("--allow-path", request.allow_path),
-        ("--allow-uncertified", request.allow_uncertified),
-    )
-    words += [option for option, on in switches if on]
-    place = str(folder)
-    return shlex.join([*words, "--", place] if place.startswith("-") else [*words, place])

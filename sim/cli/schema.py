@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from sim.cli.errors import emit
+from sim.cli.errors import emit, warn
 from sim.cli.options import Debug
-from sim.errors import StoreError
+from sim.errors import Problem, StoreError
 
 
 def schema(
@@ -32,7 +32,8 @@ def schema(
     out : str, optional
         Where to write.
     plugins : bool
-        Whether to import the plug-ins of other packages; without, any parameters are accepted for them.
+        Whether to import the plug-ins of other packages; without, any parameters are accepted for them. One that cannot
+        be loaded is named in a warning, and left as those that are not imported.
     _debug : bool
         Whether an error shows its traceback; the entry point looks at it.
 
@@ -48,7 +49,9 @@ def schema(
     """
     from sim.scenario.json_schema import scenario_schema
 
-    text = json.dumps(scenario_schema(plugins=plugins), indent=2)
+    unusable: list[Problem] = []
+    text = json.dumps(scenario_schema(plugins=plugins, unusable=unusable), indent=2)
+    warn(tuple(unusable))
     if out is None:
         emit(text)
         return 0

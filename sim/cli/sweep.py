@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sim.cli.complete import among, folders, metrics
+from sim.cli.complete import settings as complete_settings
 from sim.cli.control import (
     AllowUncertified,
     Block,
-    CertificateError,
     Cluster,
     Quiet,
     Shown,
@@ -24,23 +24,18 @@ from sim.cli.control import (
     check_room,
     interruptible,
     progress_asked,
+    resuming,
     seconds,
 )
-from sim.cli.errors import emit, note
-from sim.cli.options import AllowPath, AsJson, Debug, whole
+from sim.cli.options import AllowPath, AsJson, Debug, Settings, Source, whole
 from sim.cli.progress import progress as bar
 from sim.cli.run import RESULTS, parsed
-from sim.cli.table import columns_of_text, number
-from sim.errors import FailedDrawsError, InputError, UnknownNameError, UsageError, shown
+from sim.cli.swept import finish as finish_sweep
+from sim.errors import InputError, UnknownNameError, UsageError, shown
 
 if TYPE_CHECKING:
     from sim.experiments.swept import Sweep
     from sim.scenario.schema import Scenario
-
-COLUMNS = ("mean", "se", "p95", "VaR99", "ES99")
-HEADINGS = ("mean", "+- s.e.", "p95", "VaR 99 %", "ES 99 %")
-MOST_ROWS = 60
-"""Rows of the table on stdout; JSON and the folder have all."""
 
 WHAT = ("over", "policies", "sample")
 """What makes two sweeps of one scenario and seed different."""
@@ -48,23 +43,40 @@ WHAT = ("over", "policies", "sample")
 _RANGE = re.compile(r"([^:\[{]+):([^:]+):([0-9]{1,6})")
 
 
-Source = Annotated[str | None, typer.Argument(metavar="SCENARIO", help="Scenario file, or the name of a shipped one.")]
 Over = Annotated[
     list[str] | None,
-    typer.Option(metavar="KEY=...", help="a,b,c or LO:HI:N or {uniform: {low: 0, high: 1}}; repeatable."),
+    typer.Option(
+        metavar="KEY=...",
+        help="a,b,c or LO:HI:N or {uniform: {low: 0, high: 1}}; repeatable.",
+        autocompletion=complete_settings,
+    ),
 ]
 Policies = Annotated[
     list[str] | None,
-    typer.Option("--policy", metavar="NAME:KEY=VALUE", help="A named change, played at all points; NAME: for none."),
+    typer.Option(
+        "--policy",
+        metavar="NAME:KEY=VALUE",
+        help="A named change, played at all points; NAME: for none.",
+        autocompletion=complete_settings,
+    ),
 ]
-Sample = Annotated[str, typer.Option(metavar="HOW", help="grid, list, oat, sobol:N, halton:N, lhs:N or saltelli:N.")]
-Metric = Annotated[str | None, typer.Option(metavar="NAME", help="Metric of the table and the figure.")]
+Sample = Annotated[
+    str,
+    typer.Option(
+        metavar="HOW",
+        help="grid, list, oat, sobol:N, halton:N, lhs:N or saltelli:N.",
+        autocompletion=among(lambda: ("grid", "list", "oat", "sobol:", "halton:", "lhs:", "saltelli:")),
+    ),
+]
+Metric = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Metric of the table and the figure.", autocompletion=metrics)
+]
 Draws = Annotated[str | None, typer.Option(metavar="N", help="Draws at each point.")]
 Seed = Annotated[str | None, typer.Option(metavar="S", help="Seed, the same at all points.")]
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key at all points; repeatable.")
+Out = Annotated[
+    str | None,
+    typer.Option(metavar="DIR", help="Folder; by default results/NAME-sweep-KEY.", autocompletion=folders),
 ]
-Out = Annotated[str | None, typer.Option(metavar="DIR", help="Folder; by default results/NAME-sweep-KEY.")]
 
 
 def sweep(
@@ -141,8 +153,15 @@ def sweep(
     asked["seed"] = luck = _luck(base, luck)
     folder = Path(out) if out is not None else _folder(base, luck, [asked[name] for name in WHAT])
     check_room(folder, 0)
-    found = _played(base, folder, asked, how)
-    return _show(found, folder, metric, as_json=as_json, quiet=how == "none")
+    going_on: dict[str, object] = {
+        "--workers": workers,
+        "--block": block,
+        "--cluster": cluster,
+        "--time-limit": time_limit,
+    }
+    going_on |= {"--json": as_json, "--quiet": quiet, "--allow-path": allow_path}
+    found = _played(base, folder, asked, how, resuming(folder, going_on))
+    return finish_sweep(found, folder, metric, as_json=as_json, quiet=how == "none")
 
 
 def _luck(base: Scenario, given: int | None) -> int:
@@ -151,10 +170,10 @@ def _luck(base: Scenario, given: int | None) -> int:
     return secrets.randbits(63) if seed is None else seed
 
 
-def _played(base: Scenario, folder: Path, asked: dict[str, Any], how: str) -> Sweep:
+def _played(base: Scenario, folder: Path, asked: dict[str, Any], how: str, going_on: str) -> Sweep:
     from sim.experiments.sweep import sweep as play
 
-    with interruptible(folder, _again(asked["seed"], folder)), bar(how) as tell:
+    with interruptible(folder, going_on), bar(how) as tell:
         try:
             return play(base, out=folder, progress=tell, **asked)
         except InputError as error:
@@ -189,12 +208,12 @@ def axes_of(texts: Sequence[str]) -> dict[str, Any]:
         if key in found:
             raise UsageError(f"--over gives {shown(key)} twice")
         match = _RANGE.fullmatch(values)
-        if values.startswith("{"):
-            found[key] = read_value(values, f"--over {key}")
-        elif match:
+        if match:
             found[key] = _spread(key, *match.groups())
-        else:
-            found[key] = list(read_value(f"[{values}]", f"--over {key}"))  # type: ignore[call-overload]
+            continue
+        given = list(read_value(f"[{values}]", f"--over {key}"))  # type: ignore[call-overload]
+        # one mapping is a distribution, several are values
+        found[key] = given[0] if len(given) == 1 and isinstance(given[0], dict) else given
     return found
 
 
@@ -265,95 +284,3 @@ def _folder(base: Scenario, seed: int, asked: Any) -> Path:
     name = re.sub(r"[^\w-]+", "_", base.name)[:50].strip("_") or "run"
     said = json.dumps([base.digest, seed, asked], sort_keys=True, default=str)
     return Path(RESULTS) / f"{name}-sweep-{sha256(said.encode()).hexdigest()[:8]}"
-
-
-def _again(seed: int, folder: Path) -> str:
-    """The command that goes on: the same one, into the same folder."""
-    return f"the same command with --seed {seed} --out {shlex.quote(str(folder))}"
-
-
-def _show(found: Sweep, folder: Path, metric: str | None, *, as_json: bool, quiet: bool) -> int:
-    """Print the table, draw the figure, end with the code for points that failed."""
-    from sim.report.style import save
-
-    wanted = metric or next(iter(found.info), "")
-    table = found.summary(wanted)
-    figures = [save(found.plot(wanted), folder / name) for name in ("sweep.png", "sweep.svg")]
-    rows = [{str(name): _plain(value) for name, value in row.items()} for row in table.to_dict("records")]
-    if as_json:
-        said = {name: found.facts[name] for name in ("name", "sample", "seed", "keys", "policies", "answer_sha256")}
-        said |= {"folder": str(folder), "summary": [_plain_row(row) for row in _all(found)]}
-        said |= {"points": [dict(row) for row in found.facts["rows"]], "figures": [str(path) for path in figures]}
-        emit(json.dumps(said, indent=2, allow_nan=False))
-    else:
-        places = [*(["policy"] if found.policies else []), *found.keys]
-        cells = [
-            [*(_text(row[place]) for place in places), *(number(row[name]) for name in COLUMNS)]
-            for row in rows[:MOST_ROWS]
-        ]
-        emit(f"{wanted} [{found.info[wanted][0]}]")
-        emit(columns_of_text([*places, *HEADINGS], cells, left=len(places)))
-    if not quiet:
-        note(
-            f"and {len(rows) - MOST_ROWS} more rows"
-            if len(rows) > MOST_ROWS and not as_json
-            else f"figure: {figures[0]}"
-        )
-        note(f"answer_sha256: {found.answer_sha256}")
-        note(f"folder: {folder}")
-    return _refuse(found)
-
-
-def _all(found: Sweep) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in found.summary().to_dict("records")]
-
-
-def _plain_row(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: _plain(value) for name, value in row.items()}
-
-
-def _plain(value: Any) -> Any:
-    """A cell as JSON has it."""
-    value = value.item() if hasattr(value, "item") else value
-    return None if isinstance(value, float) and value != value else value  # noqa: PLR0124 - NaN
-
-
-def _text(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _refuse(found: Sweep) -> int:
-    """End with the code for points or draws that failed or are not certified."""
-    bad = found.points
-    lost = bad[(bad["status"] == "failed") | (bad["failed"] > 0)]
-    for run, row in lost.head(10).iterrows():
-        note(f"run {run}: {row['reason'] or '{} of {} draws failed'.format(row['failed'], row['draws'])}")
-    if len(lost):
-        first = lost.iloc[0]
-        what = str(first["reason"]) or f"{first['failed']} of {first['draws']} draws failed"
-        raise LostPointsError(len(lost), len(bad), int(lost.index[0]), what)
-    loose = bad[bad["status"] == "not-certified"]
-    if len(loose):
-        raise CertificateError(
-            f"{len(loose)} of {len(bad)} runs are not certified; first: run {loose.index[0]}: "
-            f"{loose.iloc[0]['reason']}; --allow-uncertified takes them"
-        )
-    return 0
-
-
-class LostPointsError(FailedDrawsError):
-    """Something did not come out at some points of a sweep; all else is kept.
-
-    Parameters
-    ----------
-    lost, runs : int
-        Runs concerned, and runs in all.
-    first : int
-        The first of them.
-    reason : str
-        What became of it.
-    """
-
-    def __init__(self, lost: int, runs: int, first: int, reason: str) -> None:
-        super().__init__(lost, runs, first, reason)
-        self.args = (f"{lost} of {runs} runs are incomplete; first: run {first}: {reason}",)

@@ -126,6 +126,37 @@ def summary_text(summary: Mapping[str, Row], width: int | None = None) -> str:
     return text
 
 
+def networks_text(summary: Mapping[str, Row]) -> str:
+    """Return how much of the spread of each metric lies within a network and how much between networks.
+
+    Parameters
+    ----------
+    summary : mapping
+        Metric to column to value, from `summary_rows`, of draws spread over several networks.
+
+    Returns
+    -------
+    str
+        Standard deviations, and the share of the variance between networks; empty where there is one network.
+    """
+    split = {metric: row for metric, row in summary.items() if row.get("networks")}
+    if not split:
+        return ""
+    rows = []
+    for metric, row in split.items():
+        share = row.get("share_between")
+        told = [_deviation(row.get("var_within")), _deviation(row.get("var_between"))]
+        told.append("-" if share is None else f"{100.0 * share:.1f} %")
+        rows.append([metric, str(row.get("unit") or ""), *told])
+    headings = ["metric", "unit", "s.d. within networks", "s.d. between networks", "of variance between"]
+    return columns_of_text(headings, rows, left=2)
+
+
+def _deviation(variance: float | None) -> str:
+    """A standard deviation from an estimate of its square, which may be below zero by chance."""
+    return number(None if variance is None else math.sqrt(max(0.0, variance)))
+
+
 def terminal_width() -> int:
     """Return the width of the terminal that stdout is, 0 where it is none.
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sim.cli.complete import scenarios as complete
 from sim.cli.errors import clean, emit, warn
 from sim.cli.options import AllowPath, AsJson, Debug
 from sim.errors import InputError, Problem, UsageError
@@ -14,7 +15,12 @@ from sim.errors import InputError, Problem, UsageError
 
 def validate(
     scenarios: Annotated[
-        list[str] | None, typer.Argument(metavar="SCENARIO...", help="Scenario files, or names of shipped scenarios.")
+        list[str] | None,
+        typer.Argument(
+            metavar="SCENARIO...",
+            help="Scenario files, or names of shipped scenarios.",
+            autocompletion=complete,
+        ),
     ] = None,
     as_json: AsJson = False,
     allow_path: AllowPath = False,

@@ -10,14 +10,14 @@ import typer
 
 from sim.cli.control import Inputs
 from sim.cli.errors import emit, note
-from sim.cli.options import AllowPath, AsJson, Debug, whole
+from sim.cli.options import AllowPath, AsJson, Debug, Folder, Run, whole
 from sim.errors import FailedDrawsError, UsageError
-
-Folder = Annotated[str | None, typer.Argument(metavar="DIR", help="Result folder.")]
 
 
 def verify(folder: Folder = None, as_json: AsJson = False, _debug: Debug = False) -> int:
     """Recompute the digest of every part of a result and of its answer; names what is damaged.
+
+    Of a sweep all runs are checked, and that together they give its answer.
 
     Parameters
     ----------
@@ -39,7 +39,10 @@ def verify(folder: Folder = None, as_json: AsJson = False, _debug: Debug = False
     if folder is None:
         raise UsageError("verify needs a result folder")
     from sim.experiments.repro import verify as checked
+    from sim.experiments.sweep_folder import holds_sweep
 
+    if holds_sweep(Path(folder)):
+        return _verify_sweep(Path(folder), as_json=as_json)
     found = checked(Path(folder))
     facts = {key: found.manifest[key] for key in ("name", "draws", "seed", "failed", "uncertified", "answer_sha256")}
     if as_json:
@@ -48,12 +51,28 @@ def verify(folder: Folder = None, as_json: AsJson = False, _debug: Debug = False
         emit(f"intact: {found.parts:,} parts, {found.manifest['draws']:,} draws")
         emit(f"answer_sha256: {found.manifest['answer_sha256']}")
     if found.beyond:
-        note(f"{found.beyond} more parts are of a longer run into this folder")
+        note(f"{found.beyond} more parts lie beyond the last draw of this run")
+    return 0
+
+
+def _verify_sweep(folder: Path, *, as_json: bool) -> int:
+    from sim.experiments.sweep_reopen import verify_sweep
+
+    found = verify_sweep(folder)
+    facts = {key: found.facts[key] for key in ("name", "sample", "seed", "answer_sha256")}
+    if as_json:
+        counts = {"runs": found.runs, "failed": found.failed, "parts": found.parts}
+        emit(json.dumps(facts | counts | {"intact": True}, indent=2))
+        return 0
+    emit(f"intact: {found.runs:,} runs, {found.parts:,} parts")
+    emit(f"answer_sha256: {found.facts['answer_sha256']}")
+    if found.failed:
+        note(f"{found.failed:,} points gave no result")
     return 0
 
 
 def repro(
-    folder: Folder = None,
+    folder: Run = None,
     *,
     draw: Annotated[str | None, typer.Option(metavar="K", help="Which draw.")] = None,
     inputs: Inputs = None,

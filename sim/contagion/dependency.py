@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from sim.arrays import Bool, Csr, Float, csr, empty
+from sim.arrays import Bool, Csr, Float, csr, empty, full
 from sim.contagion.certify import confirmed, reach
 from sim.contagion.inputs import Inputs
 from sim.contagion.solve import FixedPoint
 from sim.kernels.pull import pull
-from sim.kernels.service import log_service, lost_to_each, lost_to_mix, lost_to_weakest
+from sim.kernels.service import all_functions, backed_up, log_service, lost_to_each, lost_to_mix, lost_to_weakest
 
 FORMS = ("linear", "product")
 """How the losses of several functions combine for a user."""
@@ -108,6 +108,45 @@ class Services:
 
 
 @dataclass(frozen=True)
+class Backup:
+    r"""What users have moved from providers that are down to others that take over.
+
+    A user sees a provider that has lost q with the loss :math:`q - t \min(q, d)` for the part of the function that it
+    can move, and with q for the rest.
+
+    Parameters
+    ----------
+    share : float64[n_functions, n, n_lanes or 1], 1
+        Part of each function that a user can move.
+    taken : float64[n_functions, n, n_lanes], 1
+        t, part of a provider's loss that those who take over make good for who has moved.
+    down : float64[n, n_lanes], 1
+        d, loss of the provider that made its users move; what it loses beyond is not made good.
+    """
+
+    share: Float
+    taken: Float
+    down: Float
+
+    def seen(self, function: int, inoperability: Float) -> Float:
+        """Return what providers have lost for those who have moved.
+
+        Parameters
+        ----------
+        function : int
+            Which function.
+        inoperability : float64[n, n_lanes], 1
+            Of the providers.
+
+        Returns
+        -------
+        float64[n, n_lanes], 1
+            Isotone, not negative.
+        """
+        return np.asarray(inoperability - self.taken[function] * np.minimum(inoperability, self.down))
+
+
+@dataclass(frozen=True)
 class Answer:
     """The isotone map of an outage: what the agents lose when their providers have lost so much.
 
@@ -115,15 +154,18 @@ class Answer:
     ----------
     services : Services
         Who depends on whom.
-    criticality : float64[n_functions, n, n_lanes] or None, 1
+    criticality : float64[n_functions, n, n_lanes or 1] or None, 1
         As in `Services`.
     own : float64[n, n_lanes], 1
         What each agent loses by itself.
+    backup : Backup, optional
+        Where users turn when a provider is down.
     """
 
     services: Services
     criticality: Float | None
     own: Float
+    backup: Backup | None = None
 
     def lost(self, inoperability: Float) -> Float:
         """Return what is lost of each function.
@@ -138,22 +180,40 @@ class Answer:
         float64[n_functions, n, n_lanes], 1
             0 is a function that is fully there.
         """
-        power = self.services.substitution
         out = empty(len(self.services.functions), *inoperability.shape)
-        logs = empty(*inoperability.shape)
-        mixes = self.services.form == "product" and self.criticality is not None
-        if mixes and power not in (1.0, -np.inf):
-            log_service(inoperability, logs)
-        for made, function in zip(self.services.functions, out, strict=True):
-            if not mixes and self.services.form == "product":
-                lost_to_each(made.indptr, made.indices, made.weights, inoperability, function)
-            elif not mixes or power == 1.0:
-                pull(made.indptr, made.indices, made.weights, inoperability, function)
-            elif power == -np.inf:
-                lost_to_weakest(made.indptr, made.indices, inoperability, function)
-            else:
-                lost_to_mix(made.indptr, made.indices, made.weights, logs, power, function)
+        logs = self._logs(inoperability)
+        for f, made in enumerate(self.services.functions):
+            self._lost(made, inoperability, logs, out[f])
+            if self.backup is not None:
+                seen = self.backup.seen(f, inoperability)
+                moved = empty(*seen.shape)
+                self._lost(made, seen, self._logs(seen), moved)
+                backed_up(out[f], moved, self.backup.share[f], out[f])
         return out
+
+    @property
+    def _mixes(self) -> bool:
+        """Whether the providers of a function replace each other."""
+        return self.services.form == "product" and self.criticality is not None
+
+    def _logs(self, inoperability: Float) -> Float:
+        """Return the logarithms of the services where a mean is taken of their powers; else anything."""
+        logs = empty(*inoperability.shape)
+        if self._mixes and self.services.substitution not in (1.0, -np.inf):
+            log_service(inoperability, logs)
+        return logs
+
+    def _lost(self, made: Csr, inoperability: Float, logs: Float, out: Float) -> None:
+        """Write what users lose of one function."""
+        power = self.services.substitution
+        if not self._mixes and self.services.form == "product":
+            lost_to_each(made.indptr, made.indices, made.weights, inoperability, out)
+        elif not self._mixes or power == 1.0:
+            pull(made.indptr, made.indices, made.weights, inoperability, out)
+        elif power == -np.inf:
+            lost_to_weakest(made.indptr, made.indices, inoperability, out)
+        else:
+            lost_to_mix(made.indptr, made.indices, made.weights, logs, power, out)
 
     def step(self, inoperability: Float) -> Float:
         """Return what the agents lose in all, at most everything.
@@ -168,15 +228,61 @@ class Answer:
         float64[n, n_lanes], 1
             A new array.
         """
-        lost = self.lost(inoperability)
-        if self.criticality is not None:
-            lost = self.criticality * lost
-        total = np.zeros(self.own.shape)
-        for function in lost:
-            total = total + (function if self.services.form == "linear" else (1.0 - total) * function)
-        if self.services.form == "linear":
-            return np.minimum(1.0, total + self.own)
-        return np.minimum(1.0, total + (1.0 - total) * self.own)
+        lost, out = self.lost(inoperability), empty(*self.own.shape)
+        weight = full(1.0, len(lost), self.services.n, 1) if self.criticality is None else self.criticality
+        all_functions(lost, weight, self.own, self.services.form == "linear", out)
+        return out
+
+
+def longest_chain(functions: Sequence[Csr], most: int = 32) -> int | None:
+    """Return how many steps it takes from a provider to the last of its users' users.
+
+    Parameters
+    ----------
+    functions : sequence of Csr
+        Row user, column provider.
+    most : int
+        Chains that are looked for; longer ones count as endless.
+
+    Returns
+    -------
+    int or None
+        0 where nobody depends on anybody; None where agents depend on each other in a circle.
+    """
+    users = np.concatenate([np.repeat(np.arange(f.n_rows), np.diff(f.indptr)) for f in functions])
+    providers = np.concatenate([f.indices for f in functions])
+    length = np.zeros(functions[0].n_rows, dtype=np.int64)
+    for _ in range(most + 1):
+        longer = length.copy()
+        np.maximum.at(longer, users, length[providers] + 1)
+        if (longer == length).all():
+            return int(length.max(initial=0))
+        length = longer
+    return None
+
+
+def unrolled(step: Callable[[Float], Float], start: Float, chain: int) -> FixedPoint:
+    """Return where a map without circles comes to rest: every agent is right once its providers are.
+
+    Parameters
+    ----------
+    step : callable
+        ``float64[n, n_lanes] -> float64[n, n_lanes]``.
+    start : float64[n, n_lanes], 1
+        Anything; the fixed point is the only one.
+    chain : int
+        From `longest_chain`.
+
+    Returns
+    -------
+    FixedPoint
+        Exact, and certified where a further round changes nothing.
+    """
+    x = start
+    for _ in range(chain + 1):
+        x = step(x)
+    residual = np.abs(step(x) - x).max(axis=0, initial=0.0)
+    return FixedPoint(x, np.full(x.shape[1], chain + 1), residual, residual, residual == 0.0)
 
 
 def rest(step: Callable[[Float], Float], start: Float, tol: float, max_rounds: int, *, rising: bool) -> FixedPoint:

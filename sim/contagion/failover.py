@@ -25,6 +25,8 @@ class Failover:
         Service of the part of each provider that is up; below 1 where it is overloaded.
     load : float64[n] or float64[n, n_draws], 1
         Load on the part that is up, in units of what it normally carries there.
+    backup_service : float or float64[n_draws], 1
+        Mean service of the providers that are up, which those who failed over get.
     client_service : float64[n] or float64[n, n_draws], 1
         Mean service of the clients each provider had before the failure, at home or at their backup.
     total_service : float or float64[n_draws], 1
@@ -37,6 +39,7 @@ class Failover:
 
     service: Any
     load: Any
+    backup_service: Any
     client_service: Any
     total_service: Any
     absorbable: Any
@@ -130,6 +133,7 @@ def failover(
     return Failover(
         service=inputs.give(service),
         load=inputs.give(load),
+        backup_service=inputs.give(taken_in),
         client_service=inputs.give(client),
         total_service=inputs.give(_ratio(_sum(w * client), _sum(w))),
         absorbable=inputs.give(np.minimum(1.0, _absorbable(np.where(left > 0.0, least_room, 0.0), left, lost))),

@@ -130,7 +130,7 @@ def settle_payments(
     tol = inputs.number("tol", tol, low=0.0)
     max_rounds = inputs.whole("max_rounds", max_rounds, low=1)
     inputs.check()
-    day = _Day(dues, inputs.block(money), inputs.block(able))
+    day = Day(dues, inputs.block(money), inputs.block(able))
     found = day.settle(tol, max_rounds, least=least)
     gap: Float | None = None
     multiple = None
@@ -155,23 +155,87 @@ def settle_payments(
     return settled("settle_payments", result, tol, allow_uncertified)
 
 
-class _Day:
-    """The dues of a day (row payee, column payer), cash and the part of the dues each bank can send."""
+class Day:
+    """The dues of a day, the cash there is, and how much of its dues each bank sends.
 
-    def __init__(self, dues: Csr, cash: Float, able: Float) -> None:
+    Parameters
+    ----------
+    dues : Csr
+        Row payee, column payer, currency.
+    cash : float64[n, n_lanes], currency
+        What each has at the beginning.
+    able : float64[n, n_lanes], 1
+        What each sends in units of its dues; above 1 where it makes up for earlier days.
+    due : float64[n, n_lanes or 1], currency, optional
+        Sum of the dues of each payer; worked out where it is not given.
+    """
+
+    def __init__(self, dues: Csr, cash: Float, able: Float, due: Float | None = None) -> None:
         self.dues, self.cash, self.able = dues, cash, able
-        by_payer = dues.transposed()
-        self.due = empty(*cash.shape)
-        pull(by_payer.indptr, by_payer.indices, by_payer.weights, np.ones(cash.shape), self.due)
+        if due is None:
+            by_payer, due = dues.transposed(), empty(*cash.shape)
+            pull(by_payer.indptr, by_payer.indices, by_payer.weights, np.ones(cash.shape), due)
+        self.due = due
         self.sent = able * self.due
 
     def received(self, share: Float) -> Float:
-        """Return what comes in when these shares of what is sent are settled."""
+        """Return what comes in when these shares of what is sent are settled.
+
+        Parameters
+        ----------
+        share : float64[n, n_lanes], 1
+            By payer.
+
+        Returns
+        -------
+        float64[n, n_lanes], currency
+            By payee.
+        """
         out = empty(*share.shape)
         pull(self.dues.indptr, self.dues.indices, self.dues.weights, self.able * share, out)
         return out
 
-    def reached(self) -> Bool:
+    def step(self, share: Float) -> Float:
+        """Return what can be settled when others settle these shares: an isotone map.
+
+        Parameters
+        ----------
+        share : float64[n, n_lanes], 1
+            By payer.
+
+        Returns
+        -------
+        float64[n, n_lanes], 1
+            1 where nothing is sent.
+        """
+        have = np.minimum(self.cash + self.received(share), self.sent)
+        return np.divide(have, self.sent, out=np.ones(self.sent.shape), where=self.sent > 0.0)
+
+    def settle(self, tol: float, max_rounds: int, *, least: bool = False) -> FixedPoint:
+        """Return the greatest or the least shares settled.
+
+        Whom no cash reaches pays nothing in the least solution. On the others the solution is unique: two would differ
+        on a set of banks that are short, pay only each other, and neither hold cash nor are paid from outside. So both
+        solutions are the limit of falling iterates, which cannot stop short because the first payments are small.
+
+        Parameters
+        ----------
+        tol : float
+            Absolute, on the shares.
+        max_rounds : int
+            Most rounds of one attempt.
+        least : bool
+            Whether only cash sets payments in motion.
+
+        Returns
+        -------
+        FixedPoint
+            Certified lanes are within `tol`.
+        """
+        start = np.where((self.sent > 0.0) & ~self._reached(), 0.0, 1.0) if least else full(1.0, *self.cash.shape)
+        return rest(self.step, start, tol, max_rounds, rising=False)
+
+    def _reached(self) -> Bool:
         """Return whom cash reaches: who has some, and whoever is paid by a bank that is reached and sends."""
         sends = self.sent > 0.0
         reached: Bool = self.cash > 0.0
@@ -183,18 +247,3 @@ class _Day:
             if (more == reached).all():
                 return reached
             reached = more
-
-    def settle(self, tol: float, max_rounds: int, *, least: bool) -> FixedPoint:
-        """Return the greatest or the least shares settled.
-
-        Whom no cash reaches pays nothing in the least solution. On the others the solution is unique: two would differ
-        on a set of banks that are short, pay only each other, and neither hold cash nor are paid from outside. So both
-        solutions are the limit of falling iterates, which cannot stop short because the first payments are small.
-        """
-        start = np.where((self.sent > 0.0) & ~self.reached(), 0.0, 1.0) if least else full(1.0, *self.cash.shape)
-
-        def step(share: Float) -> Float:
-            have = np.minimum(self.cash + self.received(share), self.sent)
-            return np.divide(have, self.sent, out=np.ones(self.sent.shape), where=self.sent > 0.0)
-
-        return rest(step, start, tol, max_rounds, rising=False)

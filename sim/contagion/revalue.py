@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba.core.errors import NumbaError, NumbaWarning
+from pydantic import ValidationError
 
 from sim.arrays import Bool, Csr, Float, Int, empty, full
 from sim.contagion.certify import certain
@@ -17,17 +16,14 @@ from sim.contagion.exact import vector
 from sim.contagion.inputs import Inputs
 from sim.contagion.outcome import Outcome, settled, statuses
 from sim.contagion.solve import FixedPoint
-from sim.errors import InputError
+from sim.errors import InputError, UnknownNameError, shown
 from sim.kernels.exante import EXANTE, exante_value
 from sim.kernels.pull import pull
-from sim.kernels.valuation import CLEARING, VALUATIONS, nonlinear_value, value, value_of
+from sim.kernels.valuation import CLEARING, VALUATIONS, nonlinear_value, value
+from sim.valuations import RULES, OwnRule, Told, ValuationRule, worth
+from sim.valuations.base import ROUNDING, compiled
 
 NONLINEAR = "nonlinear-debtrank"
-NAMES = (*VALUATIONS, NONLINEAR, *EXANTE)
-"""Valuations known by name."""
-
-ROUNDING = 1e-12
-"""How far a user's valuation may leave [0, 1] before it is refused."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -66,7 +62,7 @@ class _Sheets:
     debt: Float
     equity0: Float
     volatility: Float
-    params: Float
+    params: Float | None
     alpha: float
     beta: float
     recovery: float
@@ -94,7 +90,7 @@ def revalue(
     external_assets: Any,
     external_liabilities: Any = 0.0,
     *,
-    valuation: str | Callable[..., float],
+    valuation: str | ValuationRule | Callable[..., float],
     alpha: float = 1.0,
     beta: float = 1.0,
     recovery_rate: float = 0.0,
@@ -124,6 +120,7 @@ def revalue(
     "nonlinear-debtrank"   :math:`1 - (1 - \rho) \min(1, h_j e^{\alpha (h_j - 1)})`
     "exante-merton"        default at maturity only, `sim.kernels.exante.exante_value`
     "exante-black-cox"     default at first passage, idem
+    a plug-in              by its name, or as a record with its parameters (`sim.valuations.ValuationRule`)
     a function             ``V(equity, equity0, external_assets, debt, params) -> float``
     =====================  ==============================================================================
 
@@ -139,8 +136,8 @@ def revalue(
         All other assets, after any shock.
     external_liabilities : float64[n_agents] or float64[n_agents, n_draws], currency
         Debt to outsiders.
-    valuation : str or callable
-        A name, or a function of numbers that numba can compile (compiled or not).
+    valuation : str, ValuationRule or callable
+        A name, a record, or a function of numbers that numba can compile (compiled or not).
     alpha, beta : float
         Shares of external and of interbank assets that survive default, in [0, 1] ("rogers-veraart"); `alpha` is the
         exponent, 0 or more, of "nonlinear-debtrank".
@@ -154,7 +151,8 @@ def revalue(
     external_assets0 : float64[n_agents] or float64[n_agents, n_draws] or None, currency
         External assets before any shock; by default `external_assets`.
     params : array_like
-        Handed to a function: ``float64[n_params]`` for all agents, or ``float64[n_agents, n_params]``.
+        Handed to a function, or to a plug-in instead of its own: ``float64[n_params]`` for all agents, or
+        ``float64[n_agents, n_params]``.
     bounds : bool
         Iterate from no value upwards, too, and report the `gap`; the status is "multiple" where it is wide.
     default_at_zero : bool
@@ -175,6 +173,8 @@ def revalue(
     ------
     InputError
         Naming argument, index and value of everything unusable, or what a function does that it may not.
+    PluginError
+        If a plug-in cannot be loaded, or does what it may not.
     ConvergenceError
         If some draw is not certified.
 
@@ -203,18 +203,19 @@ def revalue(
     >>> revalue(exposures, [9.5, 5, 3], [9, 4, 2], valuation=careful, params=[0.05]).value.tolist()
     [1.0, 1.0, 1.0]
     """
-    inputs = Inputs()
+    inputs, rule = Inputs(), _rule(valuation)
     sheets = _taken(
         inputs,
         (exposures, external_assets, external_liabilities, volatility, equity0, external_assets0, params),
-        (valuation, alpha, beta, recovery_rate, default_at_zero),
+        (rule, alpha, beta, recovery_rate, default_at_zero),
         (tol, max_rounds),
     )
-    if isinstance(valuation, str) and valuation in CLEARING:
-        top = _cleared(sheets, valuation, tol, max_rounds, least=False)
-        low = _cleared(sheets, valuation, tol, max_rounds, least=True) if bounds else None
+    name = rule.name if isinstance(rule, OwnRule) else ""
+    if name in CLEARING:
+        top = _cleared(sheets, name, tol, max_rounds, least=False)
+        low = _cleared(sheets, name, tol, max_rounds, least=True) if bounds else None
     else:
-        respond = _named(sheets, valuation) if isinstance(valuation, str) else _custom(sheets, valuation)
+        respond = _response(sheets, rule)
         top = _iterated(sheets, respond, tol, max_rounds, rising=False)
         low = _iterated(sheets, respond, tol, max_rounds, rising=True) if bounds else None
     equity = sheets.equity(sheets.inside(top.x))
@@ -236,6 +237,24 @@ def revalue(
     return settled("revalue", result, tol, allow_uncertified)
 
 
+def _rule(valuation: Any) -> ValuationRule | Callable[..., float]:
+    """What values claims: one of ours or a plug-in by its name, a record, or a function."""
+    if isinstance(valuation, ValuationRule):
+        return valuation
+    if callable(valuation):
+        function: Callable[..., float] = valuation
+        return function
+    if not isinstance(valuation, str):
+        raise UnknownNameError("valuation", shown(valuation), RULES.names())
+    try:
+        return RULES[valuation]()
+    except ValidationError as error:
+        names = ", ".join(sorted({str(each["loc"][0]) for each in error.errors() if each["loc"]}))
+        raise InputError(
+            f"valuation {valuation} has parameters without a default: {names}; pass it as a record with its parameters"
+        ) from error
+
+
 def _taken(inputs: Inputs, arrays: tuple[Any, ...], choices: tuple[Any, ...], limits: tuple[float, int]) -> _Sheets:
     """Take in the arguments of `revalue`, in its order."""
     exposures, external_assets, external_liabilities, volatility, equity0, external_assets0, params = arrays
@@ -246,10 +265,7 @@ def _taken(inputs: Inputs, arrays: tuple[Any, ...], choices: tuple[Any, ...], li
     outside = inputs.numbers("external_liabilities", external_liabilities, n, low=0.0)
     before = assets if external_assets0 is None else inputs.numbers("external_assets0", external_assets0, n)
     given = None if equity0 is None else inputs.numbers("equity0", equity0, n)
-    if callable(valuation):
-        name = ""
-    else:
-        name = inputs.choice("valuation", valuation, NAMES)
+    name = valuation.name if isinstance(valuation, OwnRule) else ""
     if volatility is None and name in EXANTE:
         inputs.refuse("volatility", f"volatility is missing; {name} needs that of external assets, a number or ({n})")
     sigma = inputs.numbers("volatility", 0.0 if volatility is None else volatility, n, low=0.0)
@@ -258,7 +274,10 @@ def _taken(inputs: Inputs, arrays: tuple[Any, ...], choices: tuple[Any, ...], li
     recovery = inputs.number("recovery_rate", recovery_rate, low=0.0, high=1.0)
     inputs.number("tol", limits[0], low=0.0, above=True)
     inputs.whole("max_rounds", limits[1], low=1)
-    handed = _params(inputs, params, n)
+    handed = None if isinstance(valuation, ValuationRule) and not np.size(params) else _params(inputs, params, n)
+    wanted = valuation.params.size if isinstance(valuation, ValuationRule) and not name else None
+    if handed is not None and wanted not in (None, handed.shape[1]):
+        inputs.refuse("params", f"params has {handed.shape[1]} numbers; {valuation.name} takes {wanted}")
     inputs.check()
     columns = net.transposed()
     e, b = inputs.block(assets), inputs.block(outside)
@@ -330,23 +349,32 @@ def _named(sheets: _Sheets, name: str) -> Callable[[Float], Float]:
     return respond
 
 
+def _response(sheets: _Sheets, rule: ValuationRule | Callable[..., float]) -> Callable[[Float], Float]:
+    """Return the response of whatever does not settle."""
+    if isinstance(rule, OwnRule):
+        return _named(sheets, rule.name)
+    if not isinstance(rule, ValuationRule):
+        return _custom(sheets, rule)
+
+    def respond(inside: Float) -> Float:
+        return worth(rule, Told(sheets.equity(inside), sheets.equity0, sheets.assets, sheets.debt), sheets.params)
+
+    return respond
+
+
 def _custom(sheets: _Sheets, function: Callable[..., float]) -> Callable[[Float], Float]:
     """Return the response of a user's function, which is watched."""
     name = getattr(function, "__name__", type(function).__name__)
-    none = empty(0, sheets.assets.shape[1])
+    params = np.zeros((len(sheets.assets), 0)) if sheets.params is None else sheets.params
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", NumbaWarning)  # a result that is no number is only warned of
-            compiled = value_of(function)
-            compiled(none, none, none, none, sheets.params, none)
-    except (NumbaError, NumbaWarning, TypeError) as error:
-        first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        message = f"valuation {name} cannot be compiled by numba: {first}; allowed: a function of numbers"
+        call = compiled(function, params)
+    except ValueError as error:
+        message = f"valuation {name} cannot be compiled by numba: {error}; allowed: a function of numbers"
         raise InputError(message) from error
 
     def respond(inside: Float) -> Float:
         equity, out = sheets.equity(inside), empty(*inside.shape)
-        compiled(equity, sheets.equity0, sheets.assets, sheets.debt, sheets.params, out)
+        call(equity, sheets.equity0, sheets.assets, sheets.debt, params, out)
         bad = ~((out >= -ROUNDING) & (out <= 1.0 + ROUNDING))
         if bad.any():
             i, lane = (int(k) for k in np.argwhere(bad)[0])

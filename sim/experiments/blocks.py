@@ -13,7 +13,8 @@ import numpy as np
 
 from sim.arrays import Float, Int
 from sim.errors import NotFiniteError, PluginError, SimError
-from sim.experiments.part import FAILED, OK, PART, Part, join
+from sim.experiments.cuts import by_network, size_of, start_of
+from sim.experiments.part import FAILED, OK, Part, join
 
 LONGEST_REASON = 300
 
@@ -95,6 +96,10 @@ class Task:
         See `Player`.
     metrics : tuple of str
         Names, in the order of the scenario.
+    networks : int
+        That the draws are spread over: draw k plays on network k modulo this.
+    systems : callable, optional
+        Gives the system of a network; without it there is one for all.
     """
 
     scenario: Any
@@ -102,9 +107,11 @@ class Task:
     seed: int
     play: Player
     metrics: tuple[str, ...]
+    networks: int = 1
+    systems: Callable[[int], Any] | None = None
 
     def part(self, first: int, draws: int) -> Part:
-        """Play consecutive draws; one that fails is a row that says so and harms no other.
+        """Play draws that follow each other on one network; one that fails is a row that says so and harms no other.
 
         Parameters
         ----------
@@ -128,7 +135,7 @@ class Task:
         except Exception as error:  # noqa: BLE001 - whatever a plug-in raises belongs to its draw, not to the run
             if draws == 1:
                 return self.failed(first, reason_of(error))
-        return join([self.part(first + k, 1) for k in range(draws)])
+        return join([self.part(first + k * self.networks, 1) for k in range(draws)])
 
     def failed(self, first: int, reason: str) -> Part:
         """Return one draw as a row that says why it failed.
@@ -145,11 +152,13 @@ class Task:
         Part
             Of one draw.
         """
-        return Part(first, {name: np.empty((1, 0)) for name in self.metrics}, (FAILED,), (reason,))
+        empty = {name: np.empty((1, 0)) for name in self.metrics}
+        return Part(first, empty, (FAILED,), (reason,), stride=self.networks, networks=self.networks)
 
     def _played(self, first: int, draws: int) -> Part:
-        numbers = np.arange(first, first + draws, dtype=np.int64)
-        block = self.play(self.scenario, self.system, numbers, self.seed)
+        numbers = first + self.networks * np.arange(draws, dtype=np.int64)
+        system = self.system if self.systems is None else self.systems(first % self.networks)
+        block = self.play(self.scenario, system, numbers, self.seed)
         metrics = {}
         for name in self.metrics:
             if name not in block.metrics:
@@ -164,11 +173,12 @@ class Task:
             if bad.any():
                 lane = int(np.argmax(bad))
                 value = float(values[lane][~np.isfinite(values[lane])][0])
-                raise NotFiniteError(f"metric {name}", "the system", first + lane, value)
+                raise NotFiniteError(f"metric {name}", "the system", int(numbers[lane]), value)
         for values in metrics.values():
             values[[each == FAILED for each in status]] = np.nan
         final = {name: _by_draw(name, values, draws) for name, values in block.final.items()}
-        return Part(first, metrics, status, reason, final, tuple(block.agents) if final else ())
+        agents = tuple(block.agents) if final else ()
+        return Part(first, metrics, status, reason, final, agents, self.networks, self.networks)
 
 
 def _by_draw(name: str, values: Any, draws: int) -> Float:
@@ -231,8 +241,10 @@ def cores() -> int:
     return max(1, os.cpu_count() or 1)
 
 
-def blocks(have: Mapping[int, int], draws: int, width: int | Callable[[], int]) -> Iterator[tuple[int, int]]:
-    """Cut the draws that are missing into blocks that never cross the bounds of a part.
+def blocks(
+    have: Mapping[int, int], draws: int, width: int | Callable[[], int], networks: int = 1
+) -> Iterator[tuple[int, int]]:
+    """Cut the draws that are missing into blocks that never cross the bounds of a part, one network after the other.
 
     Parameters
     ----------
@@ -242,23 +254,23 @@ def blocks(have: Mapping[int, int], draws: int, width: int | Callable[[], int]) 
         Draws of the run.
     width : int or callable
         Most draws in a block; a callable is asked for every block.
+    networks : int
+        That the draws are spread over; a network is left when all its draws were yielded, so each is built once.
 
     Yields
     ------
     tuple of int
         First draw and number of draws.
     """
-    held = sorted(have.items())
-    at = 0
-    for start in range(0, draws, PART):
-        stop, first = min(start + PART, draws), start
-        while first < stop:
-            while at < len(held) and held[at][0] + held[at][1] <= first:
-                at += 1
-            until = min(stop, held[at][0]) if at < len(held) else stop
-            if until <= first:
-                first = held[at][0] + held[at][1]
-                continue
-            wide = min(width() if callable(width) else width, until - first)
-            yield first, wide
-            first += wide
+    held: dict[int, list[tuple[int, int]]] = {}
+    for first, n in have.items():
+        start = start_of(first, networks)
+        held.setdefault(start, []).append(((first - start) // networks, n))
+    for start in by_network(draws, networks):
+        at = 0
+        for begin, n in [*sorted(held.get(start, ())), (size_of(start, draws, networks), 0)]:
+            while at < begin:
+                wide = min(width() if callable(width) else width, begin - at)
+                yield start + at * networks, wide
+                at += wide
+            at = max(at, begin + n)

@@ -13,6 +13,9 @@ from sim.report.text import number, scale
 if TYPE_CHECKING:
     from sim.experiments.result import Result
 
+SPLIT = ("Metric", "Unit", "S.d. within networks", "S.d. between networks", "Of variance between")
+"""Headings of `networks_rows`."""
+
 Row = Mapping[str, Any]
 """The summary of one metric: its unit and its numbers."""
 
@@ -73,6 +76,29 @@ def told_number(value: float) -> str:
     return number(value, 0) if value == round(value) else number(value)
 
 
+def networks_rows(rows: Mapping[str, Row]) -> list[list[str]]:
+    """Return how much of the spread of each metric lies within a network and how much between networks.
+
+    Parameters
+    ----------
+    rows : mapping of str to Row
+        By metric, of draws spread over several networks.
+
+    Returns
+    -------
+    list of list of str
+        Rows under `SPLIT`; none where there is one network.
+    """
+    found = []
+    for name, row in rows.items():
+        if "networks" in row:
+            factor, unit = scaled(row)
+            deviations = [math.sqrt(max(0.0, float(row[key]))) * factor for key in ("var_within", "var_between")]
+            share = told_number(round(100.0 * float(row["share_between"]), 1))
+            found.append([name, unit or "1", *map(told_number, deviations), f"{share} %"])
+    return found
+
+
 def card(result: Result) -> str:
     """Return a result as a notebook shows it.
 
@@ -86,8 +112,8 @@ def card(result: Result) -> str:
     str
         HTML, everything escaped.
     """
-    rows = []
-    for name, row in rows_of(result).items():
+    rows, summary = [], rows_of(result)
+    for name, row in summary.items():
         factor, unit = scaled(row)
         shown = (float(row[each]) * factor for each in ("mean", "se", "p50", "p95", "VaR99", "ES99"))
         rows.append([name, unit or "1", *map(told_number, shown)])
@@ -96,7 +122,11 @@ def card(result: Result) -> str:
     facts = {"draws": f"{result.draws:,}" + "".join(f", {n:,} {status}" for status, n in bad.items())}
     facts |= {"seed": str(result.seed), "answer": result.answer_sha256[:12]}
     facts |= {"folder": result.folder.name} if result.folder is not None else {}
-    return drawn("Result", result.name, result.title, facts, [table(headings, rows, left=2)], list(_notes(result)))
+    tables = [table(headings, rows, left=2)]
+    if split := networks_rows(summary):
+        facts["networks"] = f"{result.networks:,}"
+        tables.append(table([each.lower() for each in SPLIT], split, left=2, caption="Within and between networks"))
+    return drawn("Result", result.name, result.title, facts, tables, list(_notes(result)))
 
 
 def _notes(result: Result) -> Iterator[str]:

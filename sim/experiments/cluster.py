@@ -16,6 +16,7 @@ from typing import Any
 from sim.errors import StoreError, UsageError
 from sim.experiments.blocks import How, Task, blocks, clean
 from sim.experiments.connection import ClusterError, connected, revive
+from sim.experiments.cuts import size_of, start_of, within
 from sim.experiments.part import PART
 from sim.experiments.shelf import Shelf, Stretch
 from sim.experiments.threads import FIRST, PATIENCE, TIMES, UnfinishedError, named
@@ -59,6 +60,7 @@ class _Desk:
 
     folder: Path
     draws: int
+    networks: int = 1
     waiting: list[_Order] = field(default_factory=list)
     running: dict[Any, _Order] = field(default_factory=dict)
     done: SimpleQueue[Any] = field(default_factory=SimpleQueue)
@@ -110,8 +112,8 @@ def play_cluster(task: Task, how: How, shelf: Shelf, wanted: tuple[dict[int, int
     if store is None or how.cluster is None:
         raise UsageError("a cluster's workers keep their draws in a result folder; give one (out)")
     there, singles = wanted
-    desk = _Desk(store.folder.absolute(), shelf.draws)
-    cut = blocks(there, shelf.draws, desk.size)
+    desk = _Desk(store.folder.absolute(), shelf.draws, task.networks)
+    cut = blocks(there, shelf.draws, desk.size, task.networks)
     last = [_Order(k, 1, single=True) for k in singles]
     setting = _setting(task, how, desk.folder, store.key)
     try:
@@ -173,8 +175,8 @@ class _Office:
 
     def _send(self, order: _Order) -> None:
         desk = self.desk
-        start = order.first - order.first % PART
-        whole = order.first == start and order.draws == min(PART, desk.draws - start)
+        start = start_of(order.first, desk.networks)
+        whole = order.first == start and order.draws == size_of(start, desk.draws, desk.networks)
         limit = desk.limit(self.how.time_limit)
         chunk = Chunk(
             self.shelf.store.key if self.shelf.store else "", order.first, order.draws, whole, order.single, limit
@@ -244,12 +246,13 @@ class _Office:
         if not died:
             order.tries += 1
             if order.tries > TRIES:
-                raise error or ClusterError(f"{named([(order.first, order.draws)])} were cancelled {TRIES} times")
+                said = named([(order.first, order.draws)], self.desk.networks)
+                raise error or ClusterError(f"{said} were cancelled {TRIES} times")
             self.desk.waiting.insert(0, order)
             return
         address = str(getattr(getattr(error, "last_worker", None), "address", ""))
         first, draws, words = last_words(self.desk.folder, address)
-        inside = draws and order.first <= first < order.first + order.draws
+        inside = bool(draws) and within(first, order.first, order.draws, self.desk.networks)
         if not inside and draws:  # it only waited behind the one that is to blame
             self.desk.waiting.insert(0, order)
             return
@@ -270,7 +273,8 @@ class _Office:
         return f"ended its process: {found[0]}" if found else "ended its process"
 
     def _log(self, order: _Order, block: tuple[int, int], reason: str, words: str) -> None:
-        self.shelf.log(f"{named([block])} {reason}; of the chunk {named([(order.first, order.draws)])}")
+        far = self.desk.networks
+        self.shelf.log(f"{named([block], far)} {reason}; of the chunk {named([(order.first, order.draws)], far)}")
         if reason not in self.told:  # where it broke is worth saying once
             self.told.add(reason)
             for line in words.splitlines()[:TRACE]:
@@ -280,12 +284,10 @@ class _Office:
         """Send a chunk again whole, then cut at the block that is to blame, then that one draw by draw."""
         desk, (first, draws) = self.desk, block
         desk.deaths[first] = desk.deaths.get(first, 0) + 1
-        stop = order.first + order.draws
+        before = (first - order.first) // desk.networks
+        beyond, after = first + draws * desk.networks, order.draws - before - draws
         if order.single and draws == 1:
-            rest = [
-                _Order(order.first, first - order.first, single=True),
-                _Order(first + 1, stop - first - 1, single=True),
-            ]
+            rest = [_Order(order.first, before, single=True), _Order(beyond, after, single=True)]
             if desk.deaths[first] >= SURE:
                 desk.lost[first] = reason
                 if len(desk.lost) >= MOST_LOST:
@@ -296,11 +298,7 @@ class _Office:
             rest = [order]
         else:
             desk.deaths.pop(first)
-            rest = [
-                _Order(order.first, first - order.first),
-                _Order(first, draws, single=True),
-                _Order(first + draws, stop - first - draws),
-            ]
+            rest = [_Order(order.first, before), _Order(first, draws, single=True), _Order(beyond, after)]
         desk.waiting[:0] = [each for each in rest if each.draws > 0]
 
 

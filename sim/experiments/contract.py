@@ -12,14 +12,24 @@ import pandas as pd
 from sim.arrays import Float, Int
 from sim.channels import CHANNELS
 from sim.errors import PluginError, SimError, UnknownNameError
+from sim.experiments.valuation_laws import broken_laws as broken_by_valuation
 from sim.metrics import METRICS
+from sim.networks.generators import GENERATORS
+from sim.networks.laws import broken_laws as broken_by_generator
 from sim.plugins import Registry
 from sim.scenario.schema import Scenario
 from sim.shocks import SHOCKS
 from sim.simulation import Block, Simulation
 from sim.system import System
+from sim.valuations import RULES
 
-REGISTRIES: dict[str, Registry[Any]] = {"channels": CHANNELS, "shocks": SHOCKS, "metrics": METRICS}
+REGISTRIES: dict[str, Registry[Any]] = {
+    "channels": CHANNELS,
+    "shocks": SHOCKS,
+    "metrics": METRICS,
+    "networks": GENERATORS,
+    "valuations": RULES,
+}
 """Sorts of plug-ins that this program reads."""
 
 EVENTS: tuple[dict[str, Any], ...] = (
@@ -45,10 +55,8 @@ class Case:
     ----------
     sort, name : str
         Which plug-in.
-    parameters : mapping
-        As a scenario gives them.
-    currency : tuple of str
-        Those that are money.
+    parameters, currency : mapping and tuple of str
+        As a scenario gives them, and which of them are money.
     mode : {"static", "dynamic"}
         How it is played.
     company : bool
@@ -93,6 +101,8 @@ class Case:
             channels[self.name] = given
         elif self.sort == "shocks":
             shocks = [*shocks, {"kind": self.name, "at": 1, **given}]
+        elif self.sort == "valuations":
+            channels["credit"] = {"valuation": {self.name: given}}
         else:
             metrics.append(self.name)
         steps = {"steps": 1 if self.mode == "static" else STEPS}
@@ -183,11 +193,12 @@ def broken_laws(
     The laws: without an event nothing changes; money closes; every draw is the same bit for bit whatever others share
     its block, and when it is played again; a plug-in leaves the luck of others alone; relabelling agents relabels
     results; a power of two scales money and nothing else; an isolated agent changes nothing; no number that is not
-    finite comes out; a channel that is switched off posts nothing.
+    finite comes out; a channel that is switched off posts nothing. Those of network generators: `sim.networks.laws`; of
+    valuations `sim.experiments.valuation_laws`, and all of these in the credit channel where a scenario takes them.
 
     Parameters
     ----------
-    sort : {"channels", "shocks", "metrics"}
+    sort : {"channels", "shocks", "metrics", "networks", "valuations"}
         Sort of plug-in.
     name : str
         As a scenario names it.
@@ -215,14 +226,16 @@ def broken_laws(
     """
     if sort not in REGISTRIES:
         raise UnknownNameError("sort of plug-in", sort, REGISTRIES)
+    if sort == "networks":
+        return broken_by_generator(name, parameters)
     thing = REGISTRIES[sort][name]
+    found = broken_by_valuation(name, parameters, currency=currency) if sort == "valuations" else []
+    if sort == "valuations" and not thing.in_scenario:
+        return found
     case = Case(sort, name, parameters or {}, currency)
-    cases = [case, replace(case, company=True)]
-    if sort == "metrics":
-        cases = cases[1:]
-    elif getattr(thing, "isotone", False):
+    cases = [*([] if sort == "metrics" else [case]), replace(case, company=True)]
+    if sort == "valuations" or getattr(thing, "isotone", False):
         cases.append(replace(case, mode="static"))
-    found = []
     for each in cases:
         for law in LAWS:
             try:

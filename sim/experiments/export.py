@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,12 +72,13 @@ def export(folder: str | Path, to: str, out: str | Path | None = None) -> list[P
 
 def _tables(result: Result, to: str, path: Path) -> list[Path]:
     """Draws, and agents where they were kept, each streamed from the parts into one file."""
-    from sim.experiments.store import Store, read_parts
+    from sim.experiments.reading import read_parts
+    from sim.experiments.store import Store
 
     if result.folder is None:
         raise StoreError("the result has no folder")
-    store, written = Store(result.folder, str(result.manifest["run_key"])), []
-    metrics = [each["name"] for each in result.manifest["metrics"]]
+    store, written = Store.of(result.folder, result.manifest), []
+    metrics = [*(["network"] if result.networks > 1 else []), *(each["name"] for each in result.manifest["metrics"])]
     wanted: list[tuple[str, Path]] = [("draws", path)]
     if result.manifest["record"] == "agents":
         wanted.append(("agents", path.with_name(f"{path.stem}-agents{path.suffix}")))
@@ -88,13 +90,17 @@ def _tables(result: Result, to: str, path: Path) -> list[Path]:
         ]
         if not files:
             continue
-        commit(target, _copier(files, to, result.draws, metrics if kind == "draws" else None))
+        order = "" if result.networks == 1 else "draw, step" if kind == "draws" else "draw"
+        commit(target, _copier(files, to, result.draws, (metrics if kind == "draws" else None, order)))
         written.append(target)
     return written
 
 
-def _copier(files: Sequence[Path], to: str, draws: int, metrics: Sequence[str] | None) -> Callable[[Path], None]:
-    return lambda temporary: copy_tables(files, temporary, to=to, draws=draws, metrics=metrics)
+def _copier(
+    files: Sequence[Path], to: str, draws: int, what: tuple[Sequence[str] | None, str]
+) -> Callable[[Path], None]:
+    metrics, order = what
+    return lambda temporary: copy_tables(files, temporary, to=to, draws=draws, metrics=metrics, order=order)
 
 
 def _netcdf(result: Result, path: Path) -> None:
@@ -117,7 +123,8 @@ def _zarr(result: Result, path: Path) -> Path:
     data: Any = result.to_xarray()
     try:
         shutil.rmtree(temporary, ignore_errors=True)
-        data.to_zarr(temporary, mode="w")
+        # format 2 is fixed and read everywhere; format 3 has no text of fixed length yet
+        data.to_zarr(temporary, mode="w", **({} if version("zarr").startswith("2.") else {"zarr_format": 2}))
         shutil.rmtree(path, ignore_errors=True)
         temporary.rename(path)
     except OSError as error:

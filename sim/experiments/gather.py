@@ -2,55 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from sim.errors import SimError, StoreError, UsageError
 from sim.experiments.blocks import How, Played, Task, blocks, clean
+from sim.experiments.cuts import weave, within
 from sim.experiments.disk import only_writer
-from sim.experiments.part import FAILED, UNCERTIFIED, answer, columns, digest, join
+from sim.experiments.ensemble import warnings
+from sim.experiments.part import FAILED, UNCERTIFIED, answer, columns, digest
 from sim.experiments.plan import check_memory, widest
+from sim.experiments.progress import Progress, Tell, teller
 from sim.experiments.provenance import Manifest, engine, key_of, told, versions
+from sim.experiments.reading import read_parts
 from sim.experiments.reopen import frozen, write_inputs
 from sim.experiments.result import Result
 from sim.experiments.shelf import Shelf, Stretch
-from sim.experiments.store import Store, read_parts
+from sim.experiments.store import Store
 from sim.experiments.threads import UnfinishedError, named, play_threads
+from sim.experiments.trace import missing, named_draws, record_named
+from sim.experiments.until import Watch
 from sim.experiments.width import Width, cells_of
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is.
-
-    Parameters
-    ----------
-    done, draws : int
-        Draws finished, those found in the result folder included; draws in all.
-    failed, cached : int
-        Draws that failed; draws found in the result folder.
-    seconds : float
-        Since the first block began.
-    rate : float
-        Draws a second, those found not counted.
-    eta : float
-        Seconds left; NaN before the first draw is done.
-    """
-
-    done: int
-    draws: int
-    failed: int
-    cached: int
-    seconds: float
-    rate: float
-    eta: float
 
 
 class LostDrawsError(SimError):
@@ -64,13 +43,15 @@ class LostDrawsError(SimError):
         What they did.
     folder : Path or None
         Result folder.
+    networks : int
+        Of the run: the distance between two draws of one order.
     """
 
     exit_code = 5
 
-    def __init__(self, orders: list[tuple[int, int]], reason: str, folder: Path | None) -> None:
+    def __init__(self, orders: list[tuple[int, int]], reason: str, folder: Path | None, networks: int = 1) -> None:
         self.orders, self.reason = orders, reason
-        said = f"{named(orders)}: {reason}"
+        said = f"{named(orders, networks)}: {reason}"
         if folder is not None:
             place, first = shlex.quote(str(folder)), orders[0][0]
             said += f"; the others that were finished are kept; to look at one: sim repro {place} --draw {first}"
@@ -82,9 +63,7 @@ class LostDrawsError(SimError):
         super().__init__(said)
 
 
-def gather(
-    task: Task, draws: int, how: How, *, folder: Path | None, progress: bool | Callable[[Progress], None]
-) -> Result:
+def gather(task: Task, draws: int, how: How, *, folder: Path | None, progress: bool | Tell) -> Result:
     """Play all draws of a task and keep them.
 
     Parameters
@@ -113,28 +92,34 @@ def gather(
         If draws could not be finished and are no rows either.
     """
     manifest, text = _manifest(task, draws), frozen(task.scenario, draws, task.seed)
-    agents = task.scenario.record == "agents"
+    agents, watch = task.scenario.record == "agents", Watch.of(task.scenario, draws)
+    manifest |= {} if watch is None else {"until": watch.asked}
+    traced = named_draws(task.scenario, manifest["player"])
     check_memory(task, draws, how, folder)
     with ExitStack() as held:
         store = None
         if folder is not None:
             held.enter_context(only_writer(folder))
-            store = Store.prepare(folder, manifest["run_key"])
+            store = Store.prepare(folder, manifest["run_key"], task.networks)
             store.write_scenario(text)
             write_inputs(store, task.scenario)
             store.write_manifest(manifest)
-        shelf = Shelf(draws, store, agents=agents)
-        tell = held.enter_context(_teller(progress))
+        shelf = Shelf(draws, store, agents=agents, watch=watch, networks=task.networks)
+        tell = held.enter_context(teller(progress))
         found = _played(task, how, shelf, tell, folder)
         manifest |= {"complete": True, **found.facts(shelf.digests)}
+        draws = manifest["draws"]
+        facts, traces = record_named(task, [k for k in traced if k < draws], shelf.one, store)
+        manifest |= {"traces": facts} if traced else {}
+        manifest["warnings"] += told(missing(traced, draws))
         if store is not None:
             shelf.suspect([])
             store.write_manifest(manifest)
             shelf.log(f"done: answer {manifest['answer_sha256']}, {manifest['failed']} failed")
             opened = store
-            return Result(manifest, lambda: join(read_parts(opened, draws, agents=agents)), text, folder)
-    whole = join(shelf.parts)
-    return Result(manifest, lambda: whole, text)
+            return Result(manifest, lambda: weave(read_parts(opened, draws, agents=agents)), text, folder)
+    whole = weave(part for part in shelf.parts if part.first < draws)
+    return Result(manifest, lambda: whole, text, traces=traces)
 
 
 @dataclass
@@ -147,6 +132,7 @@ class _Tally:
     failed: int = 0
     uncertified: int = 0
     began: float = field(default_factory=time.monotonic)
+    watch: Watch | None = None
 
     def count(self, stretch: Stretch, *, cached: bool = False) -> None:
         """Count draws that are finished."""
@@ -159,16 +145,25 @@ class _Tally:
         """How far the run is."""
         seconds, played = time.monotonic() - self.began, self.done - self.cached
         rate = played / seconds if seconds > 0.0 else 0.0
-        left = (self.draws - self.done) / rate if rate > 0.0 else (0.0 if self.done == self.draws else float("nan"))
-        return Progress(self.done, self.draws, self.failed, self.cached, seconds, rate, left)
+        watch, draws, expected = self.watch, self.draws, self.draws
+        if watch is not None:
+            draws, expected = watch.stop or draws, watch.expected
+        missing = max(0, expected - self.done)
+        left = missing / rate if rate > 0.0 else (0.0 if not missing else math.nan)
+        widths = () if watch is None else (watch.width, watch.until.ci)
+        return Progress(min(self.done, draws), draws, self.failed, self.cached, seconds, rate, left, *widths)
 
     def facts(self, digests: dict[int, str]) -> dict[str, Any]:
-        """What the manifest says in the end."""
-        found = answer(digests[first] for first in sorted(digests))
-        return {"answer_sha256": found, "failed": self.failed, "uncertified": self.uncertified}
+        """What the manifest says in the end; draws played beyond the end of a run belong to no answer."""
+        watch = self.watch
+        draws = self.draws if watch is None else watch.stop or self.draws
+        said = {"draws": draws, "answer_sha256": answer(digests[first] for first in sorted(digests) if first < draws)}
+        if watch is None:
+            return said | {"failed": self.failed, "uncertified": self.uncertified}
+        return said | {"failed": watch.failed, "uncertified": watch.uncertified, "until": watch.facts()}
 
 
-def _played(task: Task, how: How, shelf: Shelf, tell: Callable[[Progress], None], folder: Path | None) -> _Tally:
+def _played(task: Task, how: How, shelf: Shelf, tell: Tell, folder: Path | None) -> _Tally:
     """Play what is missing; whatever ends the run, the draws that were finished are kept."""
     try:
         return _play(task, how, shelf, tell)
@@ -176,7 +171,7 @@ def _played(task: Task, how: How, shelf: Shelf, tell: Callable[[Progress], None]
         shelf.flush()
         shelf.suspect(error.orders)
         shelf.log(str(error))
-        raise LostDrawsError(error.orders, error.reason, folder) from error
+        raise LostDrawsError(error.orders, error.reason, folder, task.networks) from error
     except KeyboardInterrupt:
         shelf.flush()
         shelf.log('interrupted; "resume" goes on')
@@ -188,9 +183,9 @@ def _played(task: Task, how: How, shelf: Shelf, tell: Callable[[Progress], None]
         raise
 
 
-def _play(task: Task, how: How, shelf: Shelf, tell: Callable[[Progress], None]) -> _Tally:
+def _play(task: Task, how: How, shelf: Shelf, tell: Tell) -> _Tally:
     """Play what is missing."""
-    tally = _Tally(shelf.draws)
+    tally = _Tally(shelf.draws, watch=shelf.watch)
     for stretch in shelf.find():
         tally.count(stretch, cached=True)
     left_out = {k: 1 for k in how.without if k < shelf.draws}
@@ -212,9 +207,10 @@ def _play(task: Task, how: How, shelf: Shelf, tell: Callable[[Progress], None]) 
             tally.count(stretch)
     tell(tally.progress())
     there = shelf.have()
-    if tally.done == shelf.draws:
+    if tally.done == shelf.draws or shelf.enough():
         return tally
-    singles = [k for k in suspects if not any(first <= k < first + n for first, n in there.items())]
+    far = task.networks
+    singles = [k for k in suspects if not any(within(k, first, n, far) for first, n in there.items())]
     with closing(_players(task, how, shelf, (there | left_out | dict.fromkeys(singles, 1), singles), width)) as played:
         for stretch in played:
             taken = shelf.take(stretch)
@@ -222,6 +218,8 @@ def _play(task: Task, how: How, shelf: Shelf, tell: Callable[[Progress], None]) 
                 tally.count(taken)
                 shelf.flush(now=False)
             tell(tally.progress())
+            if shelf.enough():
+                break
     return tally
 
 
@@ -237,7 +235,7 @@ def _players(
 
         yield from play_cluster(task, how, shelf, wanted)
         return
-    orders = chain(blocks(there, shelf.draws, width), ((k, 1) for k in singles))
+    orders = chain(blocks(there, shelf.draws, width, task.networks), ((k, 1) for k in singles))
     with closing(play_threads(task, orders, how.workers, width=width, time_limit=how.time_limit)) as played:
         for part in played:
             yield Stretch.of(part)
@@ -275,16 +273,17 @@ def _manifest(task: Task, draws: int) -> Manifest:
         unit, meaning = describe(name)
         metrics.append({"name": name, "unit": currency or unit if unit == "currency" else unit, "description": meaning})
     return {
-        "run_key": key_of(scenario.digest, task.seed, scenario.record, model=_model(task.play)),
+        "run_key": key_of(scenario.digest, task.seed, scenario.record, model=model_name(task.play)),
         "name": scenario.name,
         "title": scenario.title or scenario.name,
         "mode": scenario.mode,
         "record": scenario.record,
         "scenario_sha256": scenario.digest,
         "engine": engine(),
-        "player": _named(task.play),
+        "player": player_name(task.play),
         "seed": task.seed,
         "draws": draws,
+        "networks": task.networks,
         "complete": False,
         "answer_sha256": None,
         "failed": 0,
@@ -292,12 +291,23 @@ def _manifest(task: Task, draws: int) -> Manifest:
         "versions": versions(),
         "metrics": metrics,
         "imputed": _plain(system.imputed),
-        "warnings": told([*scenario.warnings, *system.warnings]),
+        "warnings": told([*scenario.warnings, *system.warnings, *warnings(scenario, system)]),
     }
 
 
-def _named(play: Any) -> str | None:
-    """Who plays, if not the rules of this package."""
+def player_name(play: Any) -> str | None:
+    """Return who plays, if not the rules of this package.
+
+    Parameters
+    ----------
+    play : callable
+        Of a task.
+
+    Returns
+    -------
+    str or None
+        Module and name; None for our own rules.
+    """
     owner = getattr(play, "__self__", None)
     play = owner if isinstance(owner, type) else play
     if getattr(play, "__module__", "") in ("sim.simulation", "sim.model"):
@@ -305,28 +315,23 @@ def _named(play: Any) -> str | None:
     return clean(f"{getattr(play, '__module__', '')}.{getattr(play, '__qualname__', type(play).__qualname__)}")
 
 
-def _model(play: Any) -> str | None:
-    """Whose agents play, if they decide for themselves; a player that is a function may be mended and gone on with."""
-    return _named(play) if isinstance(getattr(play, "__self__", None), type) else None
+def model_name(play: Any) -> str | None:
+    """Return whose agents play, if they decide for themselves.
+
+    A player that is a function has no name here: it may be mended and gone on with.
+
+    Parameters
+    ----------
+    play : callable
+        Of a task.
+
+    Returns
+    -------
+    str or None
+        Module and name of the class; part of the run key.
+    """
+    return player_name(play) if isinstance(getattr(play, "__self__", None), type) else None
 
 
 def _plain(cells: Sequence[Any]) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in dict(cell).items()} for cell in cells]
-
-
-@contextmanager
-def _teller(progress: bool | Callable[[Progress], None]) -> Iterator[Callable[[Progress], None]]:
-    """What is called after every block."""
-    if callable(progress):
-        yield progress
-    elif not progress:
-        yield lambda _at: None
-    else:
-        with import_module("tqdm.auto").tqdm(unit="draw") as bar:
-
-            def tell(at: Progress) -> None:
-                bar.total = at.draws
-                bar.set_postfix({"failed": at.failed, "cached": at.cached} if at.failed or at.cached else {})
-                bar.update(at.done - bar.n)
-
-            yield tell

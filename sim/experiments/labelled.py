@@ -29,7 +29,8 @@ def dataset(part: Part, info: Mapping[str, tuple[str, str]], said: Mapping[str, 
     Returns
     -------
     Dataset
-        Metrics over ``draw`` and ``step``, final columns over ``draw`` and ``agent``, ``status`` over ``draw``.
+        Metrics over ``draw`` and ``step``, final columns over ``draw`` and ``agent``, ``status`` over ``draw``; with
+        several networks, that of each draw as a coordinate.
     """
     import xarray as xr
 
@@ -41,6 +42,8 @@ def dataset(part: Part, info: Mapping[str, tuple[str, str]], said: Mapping[str, 
         label = f"final_{name}" if name in values else name
         values[label] = (("draw", "agent"), column.copy())
     places: dict[str, Any] = {"draw": draw_numbers(part), "step": np.arange(1, part.steps + 1)}
+    if part.networks > 1:
+        places["network"] = ("draw", draw_numbers(part) % part.networks)
     if part.agents:
         places["agent"] = np.array(part.agents, dtype=str)
     attributes = dict(said)

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from importlib import import_module
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sim.experiments.gather import Progress
-
-    Tell = Callable[[Progress], None]
+from sim.experiments.progress import Progress, Tell
 
 
 class Meter:
@@ -29,6 +22,7 @@ class Meter:
     def __init__(self, tell: Tell, draws: int) -> None:
         self._tell, self._draws, self._began = tell, draws, time.monotonic()
         self._done = self._failed = self._cached = self._here = 0
+        self._last: Progress | None = None
 
     def tell(self, at: Progress) -> None:
         """Pass on how far the run under way is, as part of the whole.
@@ -38,7 +32,7 @@ class Meter:
         at : Progress
             Of that run.
         """
-        self._here = at.cached
+        self._last, self._here = at, at.cached
         done, cached = self._done + at.done, self._cached + at.cached
         seconds = time.monotonic() - self._began
         rate = (done - cached) / seconds if seconds > 0.0 else 0.0
@@ -46,42 +40,22 @@ class Meter:
         whole = {"done": done, "draws": self._draws, "failed": self._failed + at.failed, "cached": cached}
         self._tell(replace(at, **whole, seconds=seconds, rate=rate, eta=eta))
 
-    def finish(self, draws: int, failed: int) -> None:
+    def finish(self, draws: int, failed: int, *, found: bool = False, spared: int = 0) -> None:
         """Count a run as finished.
 
         Parameters
         ----------
         draws, failed : int
             Of the run.
+        found : bool
+            Whether all of it was there already, so that nobody has been told of it.
+        spared : int
+            Draws it was given and did not take.
         """
+        self._draws -= spared
+        if found:
+            self.tell(Progress(draws, draws, failed, draws, 0.0, 0.0, 0.0))
         self._done, self._failed = self._done + draws, self._failed + failed
         self._cached, self._here = self._cached + self._here, 0
-
-
-@contextmanager
-def teller(progress: bool | Tell) -> Iterator[Tell]:
-    """Give what is called after every block.
-
-    Parameters
-    ----------
-    progress : bool or callable
-        True shows a bar on stderr.
-
-    Yields
-    ------
-    callable
-        Takes a `Progress`.
-    """
-    if callable(progress):
-        yield progress
-    elif not progress:
-        yield lambda _at: None
-    else:
-        with import_module("tqdm.auto").tqdm(unit="draw") as bar:
-
-            def tell(at: Progress) -> None:
-                bar.total = at.draws
-                bar.set_postfix({"failed": at.failed, "cached": at.cached} if at.failed or at.cached else {})
-                bar.update(at.done - bar.n)
-
-            yield tell
+        if spared and self._last is not None:
+            self.tell(replace(self._last, done=0, failed=0, cached=0))

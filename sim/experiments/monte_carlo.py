@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from sim.errors import ConvergenceError, FailedDrawsError, SimError, StoreError, UsageError
-from sim.experiments.blocks import How, Player, Task, cores
-from sim.experiments.gather import Progress, gather
+from sim.experiments.blocks import How, Player, cores
+from sim.experiments.ensemble import task_of
+from sim.experiments.gather import gather
 from sim.experiments.part import FAILED, UNCERTIFIED
+from sim.experiments.progress import Progress
 from sim.experiments.provenance import key_of
 from sim.experiments.result import Result
 from sim.experiments.store import read_manifest
@@ -58,7 +60,8 @@ def run(
     """Play a scenario many times.
 
     Seed and number of draws decide the answer, to the last bit; workers, block width and where the run was interrupted
-    do not. The first 1000 draws of a longer run are those of a shorter one.
+    do not. The first 1000 draws of a longer run are those of a shorter one. With ``monte_carlo.networks`` K, draw k
+    plays on network k modulo K; its other random numbers are the same whatever K.
 
     Parameters
     ----------
@@ -125,7 +128,6 @@ def run(
     >>> result.draws
     10
     """
-    from sim.scenario.build import build
     from sim.scenario.load import load
 
     chosen = load(scenario) if isinstance(scenario, str | Path) else scenario
@@ -143,7 +145,7 @@ def run(
     how = How(workers, width, time_limit, cluster, frozenset(_whole("without", k, 0, MOST_DRAWS) for k in without))
     folder = None if out is None else Path(out)
     seed = _seed(chosen, seed, folder)
-    task = Task(chosen, build(chosen, seed=seed), seed, _player() if player is None else player, tuple(chosen.metrics))
+    task = task_of(chosen, seed, _player() if player is None else player, workers)
     return accepted(gather(task, draws, how, folder=folder, progress=progress), allow_uncertified)
 
 

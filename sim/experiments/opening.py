@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sim.errors import StoreError
-from sim.experiments.part import Part, join
+from sim.experiments.cuts import weave
+from sim.experiments.part import Part
+from sim.experiments.reading import answer_of, read_parts
 from sim.experiments.result import Result
-from sim.experiments.store import SCENARIO, Store, answer_of, read_manifest, read_parts
+from sim.experiments.store import SCENARIO, Store, read_manifest
 
 
 def open_result(folder: str | Path) -> Result:
@@ -32,7 +34,7 @@ def open_result(folder: str | Path) -> Result:
     """
     place = Path(folder)
     manifest = read_manifest(place)
-    store = Store(place, manifest["run_key"])
+    store = Store.of(place, manifest)
     stray = sum(1 for _ in store.part_files())  # refuses what must never be read
     if not manifest["complete"]:
         raise StoreError(
@@ -52,4 +54,4 @@ def open_result(folder: str | Path) -> Result:
         text = (place / SCENARIO).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise StoreError(f"{place}: {SCENARIO} cannot be read") from error
-    return Result(manifest, lambda: join(read_parts(store, manifest["draws"], agents=agents)), text, place)
+    return Result(manifest, lambda: weave(read_parts(store, manifest["draws"], agents=agents)), text, place)

@@ -22,7 +22,7 @@ MOST_ROWS = 2**31
 TOLD = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.EROFS, errno.EACCES, errno.ENOENT)
 """What a system may refuse a file for; the database passes it on as text."""
 
-TEXT = ("status", "agent")
+TEXT = ("status", "agent", "phase", "channel", "cause", "counterparty", "instrument")
 MAY_BE_NULL = ("reason",)
 
 
@@ -97,7 +97,7 @@ ACTIVE = "^[=+\\-@\\t\\r]"
 
 
 def copy_tables(
-    files: Sequence[Path], path: Path, *, to: str, draws: int, metrics: Sequence[str] | None = None
+    files: Sequence[Path], path: Path, *, to: str, draws: int, metrics: Sequence[str] | None = None, order: str = ""
 ) -> None:
     """Write many files as one, without holding them in memory.
 
@@ -113,6 +113,8 @@ def copy_tables(
         Draws from here on are left out.
     metrics : sequence of str, optional
         Columns of numbers between ``draw, step`` and ``status, reason``; None takes all columns of agents.
+    order : str
+        Columns to sort by, where the files are not in draw order.
 
     Raises
     ------
@@ -126,11 +128,11 @@ def copy_tables(
         said = f"* replace ({_safe('agent')})" if to == "csv" else "*"
     else:
         said = ", ".join([*map(_name, ("draw", "step", *metrics)), text("status"), text("reason")])
-    form = "format csv, header" if to == "csv" else "format parquet"
+    form, by = "format csv, header" if to == "csv" else "format parquet", f" order by {order}" if order else ""
     connection = _connection()
     try:
         connection.execute(
-            f"copy (select {said} from read_parquet(?, hive_partitioning = false) where draw < ?) "  # noqa: S608
+            f"copy (select {said} from read_parquet(?, hive_partitioning = false) where draw < ?{by}) "  # noqa: S608
             f"to {_literal(str(path.absolute()))} ({form})",
             [[_only(each) for each in files], draws],
         )

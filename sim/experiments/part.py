@@ -1,10 +1,14 @@
-"""A part: the draws ``[first, first + n)`` of a run, as arrays, as the columns of a table, and as a digest."""
+"""A part: up to 1000 draws of a run on one network, as arrays, as the columns of a table, and as a digest.
+
+Draw k plays on network k modulo the number of networks K, and a part holds draws of one network: ``first``,
+``first + K``, ``first + 2 K``, and so on. With one network these are consecutive draws.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -20,13 +24,13 @@ OK, UNCERTIFIED, FAILED = "ok", "not-certified", "failed"
 NO_STEP = -1
 """Step of the single row of a failed draw."""
 
-OWN_COLUMNS = ("draw", "step", "status", "reason")
+OWN_COLUMNS = ("draw", "step", "network", "status", "reason")
 Columns = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Consecutive draws of a run.
+    """Draws of a run at equal distances.
 
     Parameters
     ----------
@@ -42,6 +46,10 @@ class Part:
         Columns after the last step; only with ``record: agents``.
     agents : tuple of str
         Columns of the arrays in `final`.
+    stride : int
+        Distance between two draws, 1.
+    networks : int
+        Networks that the draws of the run are spread over; more than 1 are a column of the table.
     """
 
     first: int
@@ -50,6 +58,8 @@ class Part:
     reason: tuple[str, ...]
     final: Mapping[str, Float] = field(default_factory=dict)
     agents: tuple[str, ...] = ()
+    stride: int = 1
+    networks: int = 1
 
     @property
     def draws(self) -> int:
@@ -91,6 +101,22 @@ class Part:
         """
         return self if draws >= self.draws else self.cut(0, draws)
 
+    def one(self, draw: int) -> Part:
+        """Return one draw.
+
+        Parameters
+        ----------
+        draw : int
+            Its number in the run, one of this part.
+
+        Returns
+        -------
+        Part
+            A view.
+        """
+        place = (draw - self.first) // self.stride
+        return self.cut(place, place + 1)
+
     def cut(self, start: int, stop: int) -> Part:
         """Return some of the draws.
 
@@ -106,17 +132,18 @@ class Part:
         """
         metrics = {name: values[start:stop] for name, values in self.metrics.items()}
         final = {name: values[start:stop] for name, values in self.final.items()}
-        which = slice(start, stop)
-        return Part(self.first + start, metrics, self.status[which], self.reason[which], final, self.agents)
+        which, first = slice(start, stop), self.first + start * self.stride
+        told = (self.status[which], self.reason[which])
+        return Part(first, metrics, *told, final, self.agents, self.stride, self.networks)
 
 
 def join(parts: Iterable[Part]) -> Part:
-    """Return consecutive parts as one.
+    """Return parts that follow each other as one.
 
     Parameters
     ----------
     parts : iterable of Part
-        In draw order, without gaps; at least one.
+        Of one network, in draw order, without gaps; at least one.
 
     Returns
     -------
@@ -130,8 +157,8 @@ def join(parts: Iterable[Part]) -> Part:
     """
     pieces = list(parts)
     for before, after in pairwise(pieces):
-        if before.first + before.draws != after.first:
-            raise ValueError(f"draws {before.first + before.draws} to {after.first - 1} are missing")
+        if before.first + before.draws * before.stride != after.first or before.stride != after.stride:
+            raise ValueError(f"draws {before.first + before.draws * before.stride} to {after.first - 1} are missing")
     status = tuple(value for piece in pieces for value in piece.status)
     reason = tuple(value for piece in pieces for value in piece.reason)
     metrics = _stacked([piece.metrics for piece in pieces], [piece.draws for piece in pieces])
@@ -139,7 +166,8 @@ def join(parts: Iterable[Part]) -> Part:
     named = {piece.agents for piece in pieces if piece.agents}
     if len(named) > 1:
         raise ValueError("parts have different agents")
-    return Part(pieces[0].first, metrics, status, reason, final, named.pop() if named else ())
+    agents = named.pop() if named else ()
+    return replace(pieces[0], metrics=metrics, status=status, reason=reason, final=final, agents=agents)
 
 
 def _stacked(tables: Sequence[Mapping[str, Float]], draws: Sequence[int]) -> dict[str, Float]:
@@ -170,16 +198,18 @@ def columns(part: Part) -> Columns:
     Returns
     -------
     dict of str to array
-        ``draw`` int64, ``step`` int32 from 1 (-1 for a failed draw), metrics float64 (NaN for a failed draw),
-        ``status`` and ``reason`` text, the latter empty where there is none.
+        ``draw`` int64, ``step`` int32 from 1 (-1 for a failed draw), ``network`` int32 where there are several, metrics
+        float64 (NaN for a failed draw), ``status`` and ``reason`` text, the latter empty where there is none.
     """
     lost = np.array([status == FAILED for status in part.status], dtype=np.bool_)
     rows = np.where(lost, 1, part.steps)
     owner = np.repeat(np.arange(part.draws), rows)
     start = np.repeat(np.cumsum(rows) - rows, rows)
     position = np.arange(owner.size) - start
-    table: Columns = {"draw": (part.first + owner).astype(np.int64)}
+    table: Columns = {"draw": draw_numbers(part)[owner]}
     table["step"] = np.where(lost[owner], NO_STEP, position + 1).astype(np.int32)
+    if part.networks > 1:
+        table["network"] = (table["draw"] % part.networks).astype(np.int32)
     for name, values in part.metrics.items():
         table[name] = np.full(owner.size, np.nan)
         kept = ~lost[owner]
@@ -189,13 +219,15 @@ def columns(part: Part) -> Columns:
     return table
 
 
-def from_columns(table: Mapping[str, npt.NDArray[Any]]) -> Part:
+def from_columns(table: Mapping[str, npt.NDArray[Any]], networks: int = 1) -> Part:
     """Return the part that `columns` made a table of.
 
     Parameters
     ----------
     table : mapping of str to array
         As `columns` returns it.
+    networks : int
+        That the run is spread over; the part holds draws of one.
 
     Returns
     -------
@@ -205,26 +237,29 @@ def from_columns(table: Mapping[str, npt.NDArray[Any]]) -> Part:
     Raises
     ------
     ValueError
-        If the rows are not those of consecutive draws with equal steps.
+        If the rows are not those of draws that follow each other on one network, with equal steps.
     """
     draw, step = table["draw"], table["step"]
     if not draw.size:
         raise ValueError("no rows")
     drawn, where = np.unique(draw, return_index=True)
     first = int(drawn[0])
-    if not np.array_equal(drawn, first + np.arange(drawn.size)) or (np.diff(draw) < 0).any():
+    if not np.array_equal(drawn, first + networks * np.arange(drawn.size)) or (np.diff(draw) < 0).any():
         raise ValueError("draws are not consecutive")
+    if networks > 1 and not np.array_equal(table["network"], draw % networks):
+        raise ValueError("draws are not on the networks they belong to")
     kept = step > 0
     n_steps = int(step.max()) if kept.any() else 0
     if not np.array_equal(step[kept], np.tile(np.arange(1, n_steps + 1), int(kept.sum()) // max(1, n_steps))):
         raise ValueError("draws differ in their steps")
-    rows = (draw[kept] - first)[:: max(1, n_steps)]
+    rows = ((draw[kept] - first) // networks)[:: max(1, n_steps)]
     metrics = {}
     for name in table:
         if name not in OWN_COLUMNS:
             metrics[name] = np.full((drawn.size, n_steps), np.nan)
             metrics[name][rows] = table[name][kept].reshape(rows.size, n_steps)
-    return Part(first, metrics, tuple(table["status"][where].tolist()), tuple(table["reason"][where].tolist()))
+    status, reason = tuple(table["status"][where].tolist()), tuple(table["reason"][where].tolist())
+    return Part(first, metrics, status, reason, stride=networks, networks=networks)
 
 
 def final_columns(part: Part) -> Columns:
@@ -241,7 +276,7 @@ def final_columns(part: Part) -> Columns:
         ``draw`` int64, ``agent`` text, then float64 columns.
     """
     kept = np.flatnonzero([status != FAILED for status in part.status])
-    table: Columns = {"draw": np.repeat((part.first + kept).astype(np.int64), len(part.agents))}
+    table: Columns = {"draw": np.repeat(draw_numbers(part)[kept], len(part.agents))}
     table["agent"] = np.tile(np.array(part.agents, dtype=object), kept.size)
     return table | {name: np.ascontiguousarray(values[kept]).ravel() for name, values in part.final.items()}
 
@@ -268,17 +303,17 @@ def with_final(part: Part, table: Mapping[str, npt.NDArray[Any]]) -> Part:
     """
     kept = np.flatnonzero([status != FAILED for status in part.status])
     # a longer part may have been on its way when the run was cut off; its first draws are the same
-    within = table["draw"] < part.first + part.draws
+    within = table["draw"] < part.first + part.draws * part.stride
     table = {name: values[within] for name, values in table.items()}
     n_agents = table["draw"].size // max(1, kept.size)
-    if not np.array_equal(table["draw"], np.repeat(part.first + kept, n_agents)):
+    if not np.array_equal(table["draw"], np.repeat(draw_numbers(part)[kept], n_agents)):
         raise ValueError("the agents' draws are not those of the metrics")
     final = {}
     for name in table:
         if name not in {"draw", "agent"}:
             final[name] = np.full((part.draws, n_agents), np.nan)
             final[name][kept] = table[name].reshape(kept.size, n_agents)
-    return Part(part.first, part.metrics, part.status, part.reason, final, tuple(table["agent"][:n_agents].tolist()))
+    return replace(part, final=final, agents=tuple(table["agent"][:n_agents].tolist()))
 
 
 def digest(table: Mapping[str, npt.NDArray[Any]]) -> str:
@@ -314,7 +349,7 @@ def answer(digests: Iterable[str]) -> str:
     Parameters
     ----------
     digests : iterable of str
-        Digests of the metrics of draws 0-999, 1000-1999, ...; the last may be of fewer draws.
+        Digests of the metrics of all parts, in the order of their first draws.
 
     Returns
     -------
@@ -340,4 +375,4 @@ def draw_numbers(part: Part) -> Int:
     int64[n_draws]
         Ascending.
     """
-    return np.arange(part.first, part.first + part.draws, dtype=np.int64)
+    return part.first + part.stride * np.arange(part.draws, dtype=np.int64)

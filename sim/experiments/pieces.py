@@ -8,8 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from sim.errors import StoreError
+from sim.experiments.cuts import start_of
 from sim.experiments.disk import make_folder, remove, tidy
-from sim.experiments.part import FAILED, PART, Part, columns, final_columns, from_columns, with_final
+from sim.experiments.part import FAILED, Part, columns, final_columns, from_columns, with_final
 from sim.experiments.store import PIECES, Store
 
 PIECE_NAME = re.compile(r"(draws|agents)-(\d{10,13})-(\d{1,4})\.parquet")
@@ -43,7 +44,7 @@ def write_piece(store: Store, part: Part) -> None:
     store : Store
         Of the run.
     part : Part
-        Consecutive draws that lie in one part.
+        Draws of one part that follow each other.
 
     Raises
     ------
@@ -79,7 +80,7 @@ def read_piece(store: Store, first: int, draws: int, *, agents: bool) -> Part:
     StoreError
         Naming the file, if it is missing, damaged or of another run.
     """
-    part = store.checked(from_columns, piece_of(store, "draws", first, draws))
+    part = store.checked(lambda table: from_columns(table, store.networks), piece_of(store, "draws", first, draws))
     if (part.first, part.draws) != (first, draws):
         path = piece_of(store, "draws", first, draws)
         raise StoreError(f"{store.folder}: {PIECES}/{path.name} does not hold the draws its name says")
@@ -106,7 +107,8 @@ def pieces(store: Store) -> Iterator[tuple[int, int]]:
         match = PIECE_NAME.fullmatch(path.name)
         if match:
             first, draws = int(match[2]), int(match[3])
-            if draws > 0 and first // PART == (first + draws - 1) // PART:
+            last = first + (draws - 1) * store.networks
+            if draws > 0 and start_of(first, store.networks) == start_of(last, store.networks):
                 found.append((first, draws))
     yield from sorted(found, key=lambda each: (each[0], -each[1]))
 
@@ -131,7 +133,7 @@ def drop_pieces(store: Store, first: int) -> None:
         return
     for path in sorted(folder.iterdir()):
         match = PIECE_NAME.fullmatch(path.name)
-        if match and int(match[2]) // PART == first // PART:
+        if match and start_of(int(match[2]), store.networks) == first:
             remove(path)
     with suppress(OSError):  # not empty, or gone already
         folder.rmdir()

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from sim.errors import SimError
 from sim.experiments.blocks import How, Task, blocks, cores
+from sim.experiments.cuts import size_of
+from sim.experiments.ensemble import kept, task_of
 from sim.experiments.machine import available_memory, resident
 from sim.experiments.parquet import write_table
 from sim.experiments.part import PART, columns, final_columns, join
@@ -31,6 +33,9 @@ LIBRARIES = {"numba": 120e6, "duckdb": 60e6}
 
 AN_EDGE, A_STATE, A_BLOCK = 40.0, 2.5, 0.5e6
 """Bytes a block takes: per edge, per byte of its state, and besides. Measured at 17 to 2,000 agents."""
+
+A_SYSTEM, AN_ENTRY = 0.1e6, 12.0
+"""Bytes a system takes besides its arrays, and per edge and way to read it."""
 
 COPIES = 4.0
 """A part while it is written: as blocks, joined, as a table, in the database."""
@@ -95,6 +100,7 @@ class Plan:
 
 
 LOWER = {
+    "systems on other networks": "--workers 1, or fewer networks, lowers it",
     "the program and the system": "a machine with more memory is needed, or a smaller system",
     "blocks under way": "--workers 1 or a smaller --block lowers it",
     "parts being written": "record: metrics, or fewer steps, lowers it",
@@ -170,6 +176,25 @@ def widest(task: Task, how: How) -> int:
     return max(fitting, default=LEVELS[0])
 
 
+def system_bytes(system: Any) -> float:
+    """Return what a system takes: its layers read both ways, its columns and holdings.
+
+    Parameters
+    ----------
+    system : System
+        Before the shock.
+
+    Returns
+    -------
+    float
+        Bytes.
+    """
+    edges = sum(layer.csr.indices.size for layer in getattr(system, "layers", {}).values())
+    columns_ = float(sum(values.nbytes for values in getattr(system, "start", {}).values()))
+    held = sum(_bytes(values) for values in vars(system).values())
+    return A_SYSTEM + 2.0 * AN_ENTRY * float(edges) + columns_ + held
+
+
 def estimate(task: Task, draws: int, how: How, folder: Path | None, seconds: float = float("nan")) -> Plan:
     """Return what a run will cost, from counts alone.
 
@@ -197,12 +222,14 @@ def estimate(task: Task, draws: int, how: How, folder: Path | None, seconds: flo
     agents = 8.0 * FINAL_COLUMNS * len(getattr(system, "banks", ())) if scenario.record == "agents" else 0.0
     draw = scenario.horizon.steps * row + agents
     loading = sum(room for name, room in LIBRARIES.items() if name not in sys.modules)
+    systems = kept(task.networks, how.workers) * system_bytes(system) if task.networks > 1 else 0.0
     parts = {
         "the program and the system": resident() + loading,
         "blocks under way": how.workers * block_bytes(task, min(width, draws)),
         "parts being written": COPIES * min(PART, draws) * draw,
         "the result": 0.0 if folder is not None else 2.0 * draws * draw,
     }
+    parts |= {"systems on other networks": systems} if systems else {}
     # the parts of other processes of a cluster are like those of this one
     free = 0.0
     if folder is not None:
@@ -271,35 +298,42 @@ def plan(
     >>> plan("ring_of_ten", draws=1000, workers=1).refusals
     ()
     """
-    from sim.scenario.build import build
     from sim.scenario.load import load
     from sim.simulation import play
 
     chosen = load(scenario)
-    seed = chosen.monte_carlo.seed or 0
-    task = Task(chosen, build(chosen, seed=seed), seed, play, tuple(chosen.metrics))
-    draws = draws or chosen.monte_carlo.draws
     how = How(workers or cores(), block)
+    task = task_of(chosen, chosen.monte_carlo.seed or 0, play, how.workers)
+    draws = draws or chosen.monte_carlo.draws
     folder = Path(out) if out is not None else Path.cwd() / "results"
     first = estimate(task, draws, how, folder)
     if first.refusals:  # a pilot of what is refused would only take long
         return first
     seconds, room = _pilot(task, draws, how)
-    found = estimate(task, draws, how, folder, seconds * draws)
+    found = estimate(task, draws, how, folder, seconds * draws + _building(task, draws, how))
     return Plan(**{**vars(found), "disk": room * draws})
+
+
+def _building(task: Task, draws: int, how: How) -> float:
+    """Seconds that the systems on all networks take, from building one of them."""
+    if task.systems is None:
+        return 0.0
+    began = time.perf_counter()
+    task.systems(1)
+    return (time.perf_counter() - began) * min(task.networks, draws) / how.workers
 
 
 def _pilot(task: Task, draws: int, how: How) -> tuple[float, float]:
     """Seconds and bytes on disk that a draw takes when all workers play."""
     width = Width(how.width, cells=cells_of(task.system), widest=widest(task, how), workers=how.workers)
-    warm = list(play_threads(task, iter([(0, 2)]), 1))
+    warm = list(play_threads(task, iter([(0, min(2, size_of(0, draws, task.networks)))]), 1))
     played, began = list[Any](), time.perf_counter()
 
     def orders() -> Iterator[tuple[int, int]]:
-        for order in blocks({}, min(draws, PART), width):
+        for first, wide in blocks({}, size_of(0, draws, task.networks), width):  # the first part
             if time.perf_counter() - began > PILOT_SECONDS:
                 return
-            yield order
+            yield first * task.networks, wide
 
     with closing(play_threads(task, orders(), how.workers, width=width)) as found:
         played.extend(found)

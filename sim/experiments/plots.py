@@ -30,7 +30,7 @@ KINDS: dict[str, str] = {
     "cascade": "who failed when and who had claims on them, in one draw (draw=)",
     "balance": "the balance sheet of an agent before and after one draw (agent=, draw=)",
     "impact": "whose default hurts the others against who is hurt by theirs, agent by agent (method=)",
-    "network": "claims between banks before the shock",
+    "network": "claims between banks before the shock, on the network of one draw (draw=)",
 }
 """Figures of a result; `plot` draws them."""
 
@@ -262,11 +262,14 @@ def impact_figure(system: System, name: str = "", *, method: str = "debtrank", l
     return figure
 
 
-def _network(result: Result, scenario: Scenario | None = None) -> Figure:
+def _network(result: Result, draw: int = 0, scenario: Scenario | None = None) -> Figure:
     from sim.experiments.replayed import scenario_of
     from sim.scenario.build import build
 
-    return build(scenario_of(result, scenario), seed=result.seed).plot("network")
+    if not 0 <= draw < result.draws:
+        raise UsageError(f"draw must be from 0 to {result.draws - 1}, got {draw}")
+    chosen = scenario_of(result, scenario)
+    return build(chosen, seed=result.seed, network=draw % result.networks).plot("network")
 
 
 _DRAWN: Mapping[str, Callable[..., Figure]] = {

@@ -18,7 +18,7 @@ from sim.errors import Problem, StoreError
 FORMAT = 1
 """Of the result folder; a reader refuses newer ones."""
 
-MANIFEST = "manifest.json"
+MANIFEST, SWEEP = "manifest.json", "sweep.json"
 DISTRIBUTION = "contagion-sim"
 
 NOT_IN_NUMBERS = frozenset({"__main__.py", "cli", "report", "experiments", "dashboard", "analysis"})
@@ -45,7 +45,12 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
 }
 """What a manifest holds besides its format and its own digest."""
 
-OPTIONAL: dict[str, type | tuple[type, ...]] = {"player": (str, type(None))}
+OPTIONAL: dict[str, type | tuple[type, ...]] = {
+    "networks": int,
+    "player": (str, type(None)),
+    "until": (dict, type(None)),
+    "traces": dict,
+}
 """What it may hold besides."""
 
 Manifest = dict[str, Any]
@@ -283,7 +288,8 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     if not path.is_file():
-        raise StoreError(f"{folder}: no run found (no {MANIFEST})")
+        held = "; it holds a sweep" if (folder / SWEEP).is_file() else ""
+        raise StoreError(f"{folder}: no run found (no {MANIFEST}){held}")
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:

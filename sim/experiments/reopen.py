@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sim.errors import InputError, Problem, StoreError
-from sim.experiments.provenance import MANIFEST, Manifest, engine, key_of
+from sim.experiments.provenance import MANIFEST, SWEEP, Manifest, engine, key_of
 from sim.experiments.store import SCENARIO, Store, read_manifest
+from sim.experiments.until import is_of, most
 
 if TYPE_CHECKING:
     from sim.scenario.schema import Scenario
@@ -82,10 +83,28 @@ def write_inputs(store: Store, scenario: Any) -> None:
     StoreError
         If the system refuses.
     """
+    store.write_text(INPUTS, inputs_text(store.folder, scenario))
+
+
+def inputs_text(folder: Path, scenario: Any) -> str:
+    """Return what a folder keeps of the tables of a scenario.
+
+    Parameters
+    ----------
+    folder : Path
+        Of a run or a sweep; the tables are told relative to it.
+    scenario : Scenario
+        What is played.
+
+    Returns
+    -------
+    str
+        JSON.
+    """
     origin = scenario.origin
-    place = None if origin.folder is None else _told(store.folder, origin.folder)
+    place = None if origin.folder is None else _told(folder, origin.folder)
     said = {"folder": place, "given": origin.system is not None, "sha256": dict(sorted(origin.inputs.items()))}
-    store.write_text(INPUTS, json.dumps(said, indent=1) + "\n")
+    return json.dumps(said, indent=1) + "\n"
 
 
 def _told(folder: Path, tables: Path) -> str | None:
@@ -136,7 +155,7 @@ def reopen(folder: Path, *, inputs: Path | None = None, allow_path: bool = False
         manifest = read_manifest(folder)
     except StoreError as error:
         trouble = str(error)
-        if not (folder / SCENARIO).is_file():
+        if not (folder / SCENARIO).is_file() or (folder / SWEEP).is_file():
             raise
         if "newer version" in trouble:
             raise
@@ -145,11 +164,11 @@ def reopen(folder: Path, *, inputs: Path | None = None, allow_path: bool = False
             f"{folder}: was made by engine {manifest['engine']}, this one is {engine()}; its numbers would not be of "
             "one run; start a new one"
         )
-    scenario = _scenario(folder, inputs, allow_path)
+    scenario = scenario_in(folder, inputs, allow_path)
     seed, draws = scenario.monte_carlo.seed, scenario.monte_carlo.draws
     if manifest is not None:
-        seed, draws = manifest["seed"], manifest["draws"]
-        if scenario.digest != manifest["scenario_sha256"]:
+        seed, draws = manifest["seed"], most(manifest)
+        if scenario.digest != manifest["scenario_sha256"] or not is_of(manifest, scenario, draws):
             raise StoreError(f"{folder}: {SCENARIO} is not that of the run; start a new one")
     if seed is None:
         raise StoreError(trouble or f"{folder}: {SCENARIO} names no seed")
@@ -181,8 +200,30 @@ def refuse_player(kept: Kept, player: Any) -> None:
         raise StoreError(f"{kept.folder}: was played by {named}; call resume or repro in Python with player={named}")
 
 
-def _scenario(folder: Path, inputs: Path | None, allow_path: bool) -> Scenario:
-    """The scenario that a folder keeps, with its tables found and unchanged."""
+def scenario_in(folder: Path, inputs: Path | None = None, allow_path: bool = False) -> Scenario:
+    """Return the scenario that a folder keeps, with its tables found and unchanged.
+
+    Parameters
+    ----------
+    folder : Path
+        Of a run or a sweep.
+    inputs : Path, optional
+        Where its tables lie now, if not where they did.
+    allow_path : bool
+        Whether tables may lie outside that folder.
+
+    Returns
+    -------
+    Scenario
+        As it was played.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be read, or was made on a system given in Python.
+    InputError
+        If the tables are not there, or were changed.
+    """
     from sim.scenario.build import input_files
     from sim.scenario.check import checked
     from sim.scenario.schema import Origin
@@ -195,9 +236,7 @@ def _scenario(folder: Path, inputs: Path | None, allow_path: bool) -> Scenario:
         raise StoreError(f"{path}: cannot be read: {error.problems[0].message}") from error
     said = _said(folder)
     if made.system is None:
-        raise StoreError(
-            f"{folder}: the run was made on a system given in Python; go on with run(scenario, out=...) from there"
-        )
+        raise StoreError(f"{folder}: was made on a system given in Python; go on from there, with out= this folder")
     place = inputs if inputs is not None else _place(folder, said)
     scenario = made.from_origin(Origin(place, allow_path, said.get("sha256") or {}))
     found = input_files(scenario)

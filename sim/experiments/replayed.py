@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,10 @@ import numpy as np
 
 from sim.arrays import Bool, Float, Int
 from sim.errors import InputError, SimError, StoreError, UsageError
-from sim.experiments.part import FAILED
+from sim.experiments.cuts import start_of
+from sim.experiments.part import FAILED, Part
 from sim.experiments.reopen import reopen
+from sim.experiments.store import Store
 from sim.ledger.balance import net_worth
 from sim.state import State
 from sim.system import System
@@ -18,6 +21,7 @@ from sim.system import System
 if TYPE_CHECKING:
     from sim.experiments.result import Result
     from sim.scenario.schema import Scenario
+    from sim.simulation import Simulation
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,34 +124,111 @@ def replay(result: Result, draw: int, scenario: Scenario | None = None) -> Repla
         If there is no such draw, its tables are not at hand, it failed, or other rules than those of this package
         played it.
     """
-    from sim.metrics import measure
-    from sim.scenario.build import build
-    from sim.simulation import Simulation
-
-    if not 0 <= draw < result.draws:
-        raise UsageError(f"draw must be from 0 to {result.draws - 1}, got {draw}")
-    if result.status[draw] == FAILED:
-        raise UsageError(f"draw {draw} failed and cannot be shown; failed_draws says why")
-    chosen = scenario_of(result, scenario)
-    system = build(chosen, seed=result.seed)
-    simulation = Simulation(system, chosen, np.array([draw], dtype=np.int64), result.seed)
+    part = stored(result, draw)
+    simulation = simulated(result, draw, scenario)
+    system, chosen = simulation.system, simulation.scenario
     watch = _watched(simulation)
     wave = np.zeros(len(system.ids), dtype=np.int64)
     start = net_worth(simulation.state)[:, 0].copy()
-    for step in range(chosen.horizon.steps):
-        try:
-            simulation.step()
-        except SimError as error:
-            raise UsageError(f"draw {draw} failed and cannot be shown: {error}") from error
-        now = measure(list(chosen.metrics), system, simulation.state)
-        if any(now[name][0] != values[draw, step] for name, values in result.metrics.items() if name in now):
-            raise UsageError(f"draw {draw} was not played by the rules of this package; it cannot be played again here")
+    for step in steps(simulation, part):
         fresh = (simulation.state.is_defaulted[:, 0] > 0.0) & (wave == 0)
         wave[fresh] = watch.rounds(fresh) if watch is not None and chosen.mode == "static" else step + 1
     lost = np.clip(
         1.0 - np.divide(net_worth(simulation.state)[:, 0], start, out=np.ones_like(start), where=start > 0.0), 0.0, 1.0
     )
     return Replayed(system, chosen, simulation.state, wave, lost)
+
+
+def stored(result: Result, draw: int) -> Part:
+    """Return one draw of a result as it is kept; of a result folder nothing else is read.
+
+    Parameters
+    ----------
+    result : Result
+        In memory or from a folder.
+    draw : int
+        Which draw.
+
+    Returns
+    -------
+    Part
+        Of that draw alone.
+
+    Raises
+    ------
+    UsageError
+        If there is no such draw, or it failed.
+    """
+    if not 0 <= draw < result.draws:
+        raise UsageError(f"draw must be from 0 to {result.draws - 1}, got {draw}")
+    if result.folder is not None:
+        store = Store.of(result.folder, result.manifest)
+        part = store.read(start_of(draw, store.networks), agents=False).one(draw)
+    else:
+        metrics = {name: values[draw : draw + 1] for name, values in result.metrics.items()}
+        part = Part(draw, metrics, result.status[draw : draw + 1], ("",))
+    if part.status[0] == FAILED:
+        raise UsageError(f"draw {draw} failed and cannot be shown; failed_draws says why")
+    return part
+
+
+def simulated(result: Result, draw: int, scenario: Scenario | None = None) -> Simulation:
+    """Return what plays a draw of a result again, before its first step.
+
+    Parameters
+    ----------
+    result : Result
+        In memory or from a folder.
+    draw : int
+        Which draw.
+    scenario : Scenario, optional
+        As for `scenario_of`.
+
+    Returns
+    -------
+    Simulation
+        Of that draw alone, in lane 0.
+    """
+    from sim.scenario.build import build
+    from sim.simulation import Simulation
+
+    chosen = scenario_of(result, scenario)
+    system = build(chosen, seed=result.seed, network=draw % chosen.monte_carlo.networks)
+    return Simulation(system, chosen, np.array([draw], dtype=np.int64), result.seed)
+
+
+def steps(simulation: Simulation, part: Part) -> Iterator[int]:
+    """Play all steps of a draw, each of which must give the metrics that were stored, bit for bit.
+
+    Parameters
+    ----------
+    simulation : Simulation
+        From `simulated`.
+    part : Part
+        The draw as it was stored.
+
+    Yields
+    ------
+    int
+        Steps played so far, less one.
+
+    Raises
+    ------
+    UsageError
+        If the draw fails now, or gives other numbers.
+    """
+    from sim.metrics import measure
+
+    scenario, draw = simulation.scenario, part.first
+    for step in range(scenario.horizon.steps):
+        try:
+            simulation.step()
+        except SimError as error:
+            raise UsageError(f"draw {draw} failed and cannot be shown: {error}") from error
+        now = measure(list(scenario.metrics), simulation.system, simulation.state)
+        if any(now[name][0].tobytes() != values[0, step].tobytes() for name, values in part.metrics.items()):
+            raise UsageError(f"draw {draw} was not played by the rules of this package; it cannot be played again here")
+        yield step
 
 
 class _Watch:

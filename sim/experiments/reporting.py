@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sim.errors import InputError, SimError, StoreError
+from sim.errors import SimError
 from sim.experiments.again import again
-from sim.experiments.card import Row, rows_of, scaled, told_number
+from sim.experiments.card import SPLIT, Row, networks_rows, rows_of, scaled, told_number
+from sim.experiments.page_parts import VERSIONS, file_of, footer, imputed, quoted, words, written
 from sim.experiments.plots import KINDS, plot
-from sim.experiments.provenance import imputed_columns
 from sim.experiments.result import Result
+from sim.experiments.sweep_folder import holds_sweep
 from sim.experiments.unfinished import Found
 from sim.report.html import Block, Code, Fold, Page, Pictures, Table, Text, page, panels, svg
 
@@ -30,7 +30,6 @@ REPLAYED = ("cascade",)
 MOST_ROWS = 40
 """Rows of a table of faults before the rest is counted."""
 
-VERSIONS = "versions"
 PANELS = {
     "Distribution of losses": "Value-at-risk (VaR) and expected shortfall (ES) with their 95 % confidence intervals; "
     "darker bars: draws beyond VaR.",
@@ -86,16 +85,16 @@ def report(result: Result, path: str | Path) -> Path:
     StoreError
         If the file cannot be written.
     """
-    return _written(path, lambda: text_of(result))
+    return written(path, lambda: text_of(result))
 
 
 def report_folder(folder: str | Path, path: str | Path) -> Path:
-    """Write a result folder as one HTML file; of an interrupted run what there is, and how much is missing.
+    """Write a result folder as one HTML file; of what was interrupted what there is, and how much is missing.
 
     Parameters
     ----------
     folder : str or Path
-        Result folder; nothing in it is changed.
+        Of a run or a sweep; nothing in it is changed.
     path : str or Path
         Ends in ``.html`` or ``.htm``; a file of that name is replaced.
 
@@ -113,22 +112,13 @@ def report_folder(folder: str | Path, path: str | Path) -> Path:
     from sim.experiments.unfinished import found
 
     place = Path(folder)
+    if holds_sweep(place):
+        from sim.experiments.sweep_reopen import found_sweep
+        from sim.experiments.sweep_reporting import text_of as text_of_sweep
+
+        return written(path, lambda: text_of_sweep(found_sweep(place)))
     there = found(place)
-    return _written(path, lambda: text_of(open_result(place)) if there is None else text_of(there.result, there))
-
-
-def _written(path: str | Path, text: Callable[[], str]) -> Path:
-    target = Path(path)
-    if target.suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"{target.name}: a report is written as .html, got {target.suffix or 'no ending'}")
-    if not target.parent.is_dir():
-        raise StoreError(f"{target}: cannot write the report: no such folder")
-    data = text().encode()
-    try:
-        target.write_bytes(data)
-    except OSError as error:
-        raise StoreError(f"{target}: cannot write the report: {error.strerror}") from error
-    return target
+    return written(path, lambda: text_of(open_result(place)) if there is None else text_of(there.result, there))
 
 
 def text_of(result: Result, there: Found | None = None) -> str:
@@ -153,9 +143,9 @@ def text_of(result: Result, there: Found | None = None) -> str:
     summary = rows_of(result)
     figures, absent = _figures(result, there)
     sections: dict[str, list[Block]] = {
-        "Results": [_summary(summary, result.info), Text(result.notes, quiet=True)],
+        "Results": [_summary(summary, result.info), *_split(summary), Text(result.notes, quiet=True)],
         "Figures": [*figures, *([Fold("Figures that are not shown", [Text(absent)])] if absent else [])],
-        "What is imputed": _imputed(imputed_rows(result.imputed)),
+        "What is imputed": imputed(result.imputed),
         "What failed": _failed(result, there),
         "How to repeat it": _commands(result, there),
         "Where the numbers come from": [_provenance(result)],
@@ -165,9 +155,8 @@ def text_of(result: Result, there: Found | None = None) -> str:
             Fold("The scenario, complete with all defaults", [Code(result.scenario_yaml.rstrip())])
         )
     told = [result.name, facts["mode"], f"{result.draws:,} draws", f"seed {result.seed}"]
-    footer = f"contagion-sim {facts[VERSIONS].get('contagion-sim', '')}; the numbers say nothing about any bank today "
-    footer += "unless the tables behind them do."
-    return page(Page(result.title or result.name, ", ".join(told), alerts, _tiles(result, summary), sections, footer))
+    tiles, last = _tiles(result, summary), footer(facts[VERSIONS])
+    return page(Page(result.title or result.name, ", ".join(told), alerts, tiles, sections, last))
 
 
 def _tiles(result: Result, summary: Mapping[str, Row]) -> list[tuple[str, str, str]]:
@@ -175,19 +164,15 @@ def _tiles(result: Result, summary: Mapping[str, Row]) -> list[tuple[str, str, s
     tiles = []
     for name in (each for each in ("system_loss", "contagion_loss") if each in summary):
         row = summary[name]
-        tiles.append((f"{_words(name)}, mean", *_money(row["mean"], row)))
+        tiles.append((f"{words(name)}, mean", *_money(row["mean"], row)))
         if name == "system_loss":
-            tiles.append((f"{_words(name)}, VaR 99 %", *_money(row["VaR99"], row)))
-            tiles.append((f"{_words(name)}, ES 99 %", *_money(row["ES99"], row)))
+            tiles.append((f"{words(name)}, VaR 99 %", *_money(row["VaR99"], row)))
+            tiles.append((f"{words(name)}, ES 99 %", *_money(row["ES99"], row)))
     if "defaults" in summary:
         tiles.append(("Defaults, mean", told_number(summary["defaults"]["mean"]), result.info["defaults"][1].lower()))
     good = result.draws - int(result.manifest["failed"])
     tiles.append(("Draws", f"{good:,}", f"{result.draws - good:,} failed" if good < result.draws else "none failed"))
     return tiles
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ").capitalize()
 
 
 def _money(value: float, row: Row) -> tuple[str, str]:
@@ -214,6 +199,12 @@ def _summary(summary: Mapping[str, Row], info: Mapping[str, tuple[str, str]]) ->
             ]
         )
     return Table(headings, rows, left=2, stacked=True)
+
+
+def _split(summary: Mapping[str, Row]) -> list[Block]:
+    """How much of the spread lies within a network and how much between networks, where there are several."""
+    rows = networks_rows(summary)
+    return [Table(list(SPLIT), rows, left=2)] if rows else []
 
 
 def _with(value: float, below: str, known: float) -> str:
@@ -261,32 +252,6 @@ def _alone(figure: Figure, kind: str) -> tuple[str, str, str]:
     return panels(figure, kind)[0][0], said, ". ".join(filter(None, lines)) + "."
 
 
-def imputed_rows(cells: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, str, str]]:
-    """Return what is not observed as rows of a table.
-
-    Parameters
-    ----------
-    cells : iterable of mapping
-        As `sim.experiments.provenance.imputed_columns` takes them.
-
-    Returns
-    -------
-    list of tuple of str
-        Table, column, how many rows, and how it was made.
-    """
-    return [
-        (each["table"], each["cell"], "all" if each["rows"] == "all" else f"{each['rows']:,}", each["how"])
-        for each in imputed_columns(cells)
-    ]
-
-
-def _imputed(rows: list[tuple[str, str, str, str]]) -> list[Block]:
-    if not rows:
-        return [Text(["Nothing: every number of the system was given."])]
-    told = "These entries of the input were not observed; another way of filling them in gives other losses."
-    return [Text([told]), Table(["Table", "Column", "Rows", "How it was made"], rows, left=4, stacked=True)]
-
-
 def _failed(result: Result, there: Found | None) -> list[Block]:
     bad = result.failed_draws
     if not len(bad):
@@ -308,7 +273,7 @@ def _failed(result: Result, there: Found | None) -> list[Block]:
 def _commands(result: Result, there: Found | None) -> list[Block]:
     """What gives the same numbers again, and what checks these."""
     place = result.folder if there is None else there.folder
-    folder = None if place is None else _quoted(place.resolve().name)
+    folder = None if place is None else quoted(place.resolve().name)
     blocks: list[Block] = []
     if there is not None and folder is not None:
         blocks += [Text(["Finish the run; what is there is not computed again:"]), Code(f"sim resume {folder}")]
@@ -316,7 +281,7 @@ def _commands(result: Result, there: Found | None) -> list[Block]:
     command = again(result, draws)
     told = f"Play it again with engine {result.manifest['engine']}"
     if command is None:
-        file = _quoted(f"{''.join(filter(_plain, result.name)) or 'scenario'}.yaml")
+        file = file_of(result.name)
         told += f": keep the scenario below as {file} beside its tables, then"
         command = f"sim run {file} --draws {draws} --seed {result.seed} --out again"
     if result.answer_sha256:
@@ -328,16 +293,6 @@ def _commands(result: Result, there: Found | None) -> list[Block]:
         told = "Check the files behind this page, and play one draw again, bit for bit:"
         blocks += [Text([told]), Code("\n".join(lines))]
     return blocks
-
-
-def _plain(char: str) -> bool:
-    return char.isalnum() or char in "_-"
-
-
-def _quoted(text: str) -> str:
-    """A word that a shell takes as it is, and no command takes for an option."""
-    shown = "".join(char if char.isprintable() else "?" for char in text)
-    return shlex.quote(f"./{shown}" if shown.startswith("-") else shown)
 
 
 def _provenance(result: Result) -> Table:

@@ -10,15 +10,22 @@ import numpy as np
 
 from sim.arrays import Float
 from sim.errors import SimError, StoreError, UsageError
-from sim.experiments.blocks import Player, Task
-from sim.experiments.part import FAILED, PART, Part, answer, columns, digest
+from sim.experiments.blocks import Player
+from sim.experiments.cuts import size_of, start_of, starts, within
+from sim.experiments.ensemble import task_of
+from sim.experiments.part import FAILED, Part, answer, columns, digest
 from sim.experiments.pieces import pieces, read_piece
 from sim.experiments.provenance import Manifest
 from sim.experiments.reopen import refuse_player, reopen
 from sim.experiments.store import Store, read_manifest
+from sim.experiments.trace import read_named
 
 MOST_TOLD = 20
 """Differences and damages named before the rest is counted."""
+
+
+class InterruptedRunError(StoreError):
+    """A run that is not finished; what is there of it is intact."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +67,15 @@ def verify(folder: str | Path) -> Verified:
     """
     place = Path(folder)
     manifest = read_manifest(place)
-    store = Store(place, manifest["run_key"])
+    store = Store.of(place, manifest)
     agents, draws = manifest["record"] == "agents", manifest["draws"]
     there = list(store.part_files())  # refuses what must never be read
     troubles: list[str] = []
     digests: list[str] = []
     names = tuple(each["name"] for each in manifest["metrics"])
     failed = uncertified = 0
-    for first in range(0, draws, PART):
-        wanted = min(PART, draws - first)
+    for first in starts(draws, store.networks):
+        wanted = size_of(first, draws, store.networks)
         if not manifest["complete"] and not store.path_of("draws", first).is_file():
             continue
         try:
@@ -82,11 +89,18 @@ def verify(folder: str | Path) -> Verified:
             troubles.append(f"{place}: parts/{store.path_of('draws', first).name} holds other metrics")
         digests.append(digest(columns(part)))
         failed, uncertified = failed + part.count(FAILED), uncertified + part.count("not-certified")
+    for draw, said in (manifest.get("traces") or {}).items():
+        try:
+            read_named(store, int(draw), said)
+        except StoreError as error:
+            troubles.append(str(error))
     if troubles:
         more = f"; and {len(troubles) - MOST_TOLD} more" if len(troubles) > MOST_TOLD else ""
         raise StoreError("; ".join(troubles[:MOST_TOLD]) + more + '; "resume" computes them again')
     if not manifest["complete"]:
-        raise StoreError(f'{place}: interrupted; the {len(digests)} parts it has are intact; "resume" finishes it')
+        raise InterruptedRunError(
+            f'{place}: interrupted; the {len(digests)} parts it has are intact; "resume" finishes it'
+        )
     if answer(digests) != manifest["answer_sha256"]:
         raise StoreError(f"{place}: the parts do not give the answer_sha256 of the manifest; they are not of one run")
     if (failed, uncertified) != (manifest["failed"], manifest["uncertified"]):
@@ -152,7 +166,6 @@ def repro(
     InputError
         If a table is missing or was changed since the run began.
     """
-    from sim.scenario.build import build
     from sim.simulation import play
 
     place = Path(folder)
@@ -160,30 +173,23 @@ def repro(
     if not 0 <= draw < kept.draws:
         raise UsageError(f"draw must be from 0 to {kept.draws - 1}, got {draw}")
     refuse_player(kept, player)
-    stored = _stored(Store(place, kept.key), draw, agents=kept.scenario.record == "agents")
-    system = build(kept.scenario, seed=kept.seed)
-    played = Task(kept.scenario, system, kept.seed, player or play, tuple(kept.scenario.metrics)).part(draw, 1)
+    networks = kept.scenario.monte_carlo.networks
+    stored = _stored(Store(place, kept.key, networks=networks), draw, agents=kept.scenario.record == "agents")
+    played = task_of(kept.scenario, kept.seed, player or play).part(draw, 1)
     return Replay(draw, stored, played, () if stored is None else tuple(_differences(stored, played)))
 
 
 def _stored(store: Store, draw: int, *, agents: bool) -> Part | None:
     """The draw as the folder holds it, in a part or in a piece of one that is not complete."""
-    first = draw - draw % PART
+    first = start_of(draw, store.networks)
     if store.path_of("draws", first).is_file():
         part = store.read(first, agents=agents)
-        if draw < part.first + part.draws:
-            return _one(part, draw)
+        if within(draw, first, part.draws, store.networks):
+            return part.one(draw)
     for start, draws in pieces(store):
-        if start <= draw < start + draws:
-            return _one(read_piece(store, start, draws, agents=agents), draw)
+        if within(draw, start, draws, store.networks):
+            return read_piece(store, start, draws, agents=agents).one(draw)
     return None
-
-
-def _one(part: Part, draw: int) -> Part:
-    k = draw - part.first
-    metrics = {name: values[k : k + 1] for name, values in part.metrics.items()}
-    final = {name: values[k : k + 1] for name, values in part.final.items()}
-    return Part(draw, metrics, part.status[k : k + 1], part.reason[k : k + 1], final, part.agents)
 
 
 def _differences(stored: Part, played: Part) -> list[str]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import re
-import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -14,20 +13,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sim.arrays import Float
+from sim.arrays import Float, Int
 from sim.errors import Problem
-from sim.experiments.disk import only_writer
+from sim.experiments import nested
+from sim.experiments.cuts import weave
 from sim.experiments.labelled import dataset
-from sim.experiments.part import FAILED, OK, PART, UNCERTIFIED, Part, columns, final_columns, join
-from sim.experiments.sql import Tables, odd_draws, opened, select
-from sim.experiments.statistics import COLUMNS, notes
-from sim.experiments.store import Store, read_parts
-from sim.experiments.summary import of_files, of_part
+from sim.experiments.odd import odd
+from sim.experiments.part import FAILED, OK, UNCERTIFIED, Columns, Part, columns, final_columns
+from sim.experiments.reading import paths_of, read_parts
+from sim.experiments.sql import Tables, select
+from sim.experiments.statistics import notes
+from sim.experiments.store import Store
+from sim.experiments.summary import frame
+from sim.experiments.until import told
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from matplotlib.figure import Figure
+
+    from sim.scenario.schema import Scenario
 
 PROVENANCE = (
     *("name", "title", "mode", "record", "run_key", "scenario_sha256", "answer_sha256"),
@@ -57,12 +62,15 @@ class Result:
         The scenario, resolved and complete.
     folder : Path or None
         Result folder, if there is one.
+    traces : dict of int to dict
+        Postings of named draws (``record: trace``), where there is no folder; see `trace`.
     """
 
     manifest: Mapping[str, Any]
     read: Callable[[], Part]
     scenario_yaml: str = ""
     folder: Path | None = None
+    traces: Mapping[int, Columns] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "manifest", MappingProxyType(copy.deepcopy(dict(self.manifest))))
@@ -79,8 +87,7 @@ class Result:
         """The parts' files where they are to be asked rather than read as a whole; else none."""
         if self.folder is None or "_part" in vars(self) or self.draws <= PLOTTED:
             return []
-        store = Store(self.folder, self.manifest["run_key"])
-        paths = [store.path_of("draws", first) for first in range(0, self.draws, PART)]
+        paths = paths_of(self.folder, self.manifest, "draws")
         return paths if all(path.is_file() for path in paths) else []
 
     def _tables(self) -> Tables:
@@ -88,9 +95,8 @@ class Result:
         kept = self.manifest["record"] == "agents"
         if self.folder is None or not self._files:
             return {"draws": columns(self._part)} | ({"agents": final_columns(self._part)} if kept else {})
-        store = Store(self.folder, self.manifest["run_key"])
-        agents = [store.path_of("agents", first) for first in range(0, self.draws, PART)]
-        found = [path for path in agents if path.is_file()]  # a part whose draws all failed has none
+        # a part whose draws all failed has none
+        found = [path for path in paths_of(self.folder, self.manifest, "agents") if path.is_file()]
         return {"draws": self._files} | ({"agents": found} if kept and found else {})
 
     @property
@@ -107,6 +113,16 @@ class Result:
     def draws(self) -> int:
         """Number of draws, failed ones included."""
         return int(self.manifest["draws"])
+
+    @property
+    def networks(self) -> int:
+        """Networks that the draws are spread over."""
+        return int(self.manifest.get("networks", 1))
+
+    @property
+    def network(self) -> Int:
+        """The network of each draw, ``int64[n_draws]``: draw k plays on network k modulo `networks`."""
+        return np.arange(self.draws, dtype=np.int64) % self.networks
 
     @property
     def steps(self) -> int:
@@ -126,7 +142,8 @@ class Result:
     @property
     def provenance(self) -> dict[str, Any]:
         """Versions, seed, digests; a copy."""
-        return {name: copy.deepcopy(self.manifest[name]) for name in PROVENANCE}
+        more = ("until", *(["networks"] if self.networks > 1 else []))
+        return {name: copy.deepcopy(self.manifest[name]) for name in (*PROVENANCE, *more) if name in self.manifest}
 
     @cached_property
     def sampler(self) -> str:
@@ -152,13 +169,24 @@ class Result:
         for key, what in (("failed", "failed"), ("uncertified", "are not certified")):
             if self.manifest[key]:
                 found.append(Problem(f"{self.manifest[key]} of {self.draws} draws {what}; see failed_draws"))
+        ended = self.manifest.get("until")
+        if ended and not ended["reached"]:
+            found.append(Problem(self.ended, key="monte_carlo.until"))
         return tuple(found)
 
     @property
+    def ended(self) -> str:
+        """Why the run has this many draws, where that was left to the interval of a mean (``until``); else empty."""
+        facts = self.manifest.get("until")
+        return told(facts, self.draws, self.info[facts["metric"]][0]) if facts else ""
+
+    @property
     def notes(self) -> tuple[str, ...]:
-        """Why the summary lacks intervals, one line a level; what the sampler does to them."""
-        told = notes(self.draws - self.manifest["failed"], pairs=self.sampler == "antithetic")
-        return (*told, SAMPLER_NOTES[self.sampler]) if self.sampler in SAMPLER_NOTES else told
+        """Why the run ended, why the summary lacks intervals, one line a level; what the sampler does to them."""
+        found = [self.ended] if self.ended else []
+        valid, pairs, far = self.draws - self.manifest["failed"], self.sampler == "antithetic", self.networks
+        found += notes(valid, pairs=pairs) if far == 1 else nested.notes(far, self.draws)
+        return (*found, SAMPLER_NOTES[self.sampler]) if self.sampler in SAMPLER_NOTES else tuple(found)
 
     @property
     def status(self) -> tuple[str, ...]:
@@ -197,16 +225,15 @@ class Result:
         return counted.get(status, self.draws - sum(counted.values()) if status == OK else 0)
 
     def shown(self) -> tuple[dict[str, Float], int]:
-        """Return what a figure shows: the draws that did not fail, of the first parts of a long run.
+        """Return what a figure shows: the draws that did not fail, of the first ones of a long run.
 
         Returns
         -------
         tuple
             ``float64[n_draws, n_steps]`` by metric, and of how many draws, failed ones included.
         """
-        long = self.folder is not None and bool(self._files) and self.draws > PLOTTED
-        if self.folder is not None and long:
-            part = join(read_parts(Store(self.folder, self.manifest["run_key"]), PLOTTED, agents=False))
+        if self.folder is not None and self._files:
+            part = weave(read_parts(Store.of(self.folder, self.manifest), PLOTTED, agents=False))
         else:
             part = self._part
         kept = np.array([status != FAILED for status in part.status])
@@ -221,18 +248,29 @@ class Result:
             One row a metric: ``unit, draws, mean, std, se``, quantiles, value-at-risk and expected shortfall at 99 %
             with 95 % intervals (``_lo``, ``_hi``): order statistics for quantiles, influence function for the
             shortfall. An interval is NaN where there are too few draws; ``attrs["notes"]`` says how many it takes.
-            Memory does not grow with the draws of a result folder.
+            Memory does not grow with the draws of a result folder. With several networks, errors and intervals are
+            those over networks, and the columns of `sim.experiments.nested` split the variance.
         """
-        import pandas as pd
+        return frame(self, self._files or self._part)
 
-        names, pairs = list(self.info), self.sampler == "antithetic"
-        files = self._files
-        found = of_files(names, files, self.draws, pairs=pairs) if files else of_part(names, self._part, pairs=pairs)
-        rows = {name: {"unit": self.info[name][0], **each, "draws": int(each["draws"])} for name, each in found.items()}
-        table = pd.DataFrame.from_dict(rows, orient="index", columns=["unit", *COLUMNS])
-        table.index.name = "metric"
-        table.attrs["notes"] = list(self.notes)
-        return table
+    def trace(self, draw: int, scenario: Scenario | None = None) -> pd.DataFrame:
+        """Return who lost what in one draw, step by step, through which channel, to whom.
+
+        Parameters
+        ----------
+        draw : int
+            Which; it is played again unless the run has kept it (``record: trace``).
+        scenario : Scenario, optional
+            Needed where the result is only in memory and its tables are not the shipped ones.
+
+        Returns
+        -------
+        DataFrame
+            One row a line of the ledger; see `sim.experiments.trace.trace`.
+        """
+        from sim.experiments.trace import trace
+
+        return trace(self, draw, scenario)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the long table: one row a draw and step, one row for a failed draw.
@@ -282,17 +320,7 @@ class Result:
     @property
     def failed_draws(self) -> pd.DataFrame:
         """Draws that failed or are not certified: ``draw, status, reason, command`` (what plays them again)."""
-        import pandas as pd
-
-        bad: Mapping[str, Any] = {"draw": np.empty(0, dtype=np.int64), "status": [], "reason": []}
-        if self.manifest["failed"] or self.manifest["uncertified"]:
-            with opened({"draws": self._tables()["draws"]}, self.draws) as connection:
-                bad = odd_draws(connection)
-        table = {name: pd.Series(bad[name], dtype=object) for name in ("status", "reason")}
-        again = f"sim run {self.name} --seed {self.seed} --draws {{}}"
-        where = None if self.folder is None else f"sim repro {shlex.quote(str(self.folder))} --draw {{}}"
-        commands = [where.format(k) if where else again.format(k + 1) for k in bad["draw"].tolist()]
-        return pd.DataFrame({"draw": bad["draw"], **table, "command": pd.Series(commands, dtype=object)})
+        return odd(self, self._tables)
 
     def sql(self, query: str) -> pd.DataFrame:
         """Return what a query finds in the draws, read where they lie; it cannot read anything else, nor write.
@@ -339,15 +367,9 @@ class Result:
         StoreError
             If it holds another run or cannot be written.
         """
-        place = Path(folder)
-        with only_writer(place):
-            store = Store.prepare(place, self.manifest["run_key"])
-            store.write_scenario(self.scenario_yaml)
-            for first in range(0, self.draws, PART):
-                store.write(self._part.cut(first, min(first + PART, self.draws)))
-            store.write_manifest(dict(self.manifest))
-            store.log(f"saved: answer {self.answer_sha256}")
-        return place
+        from sim.experiments.saving import save
+
+        return save(self, self._part, Path(folder))
 
     def __repr__(self) -> str:
         return f"<Result {self.name}: {self.draws} draws, seed {self.seed}, answer {self.answer_sha256[:12]}>"

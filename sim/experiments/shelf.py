@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from sim.errors import StoreError
+from sim.experiments.cuts import size_of, start_of, starts
 from sim.experiments.disk import commit_bytes, remove
 from sim.experiments.part import FAILED, PART, UNCERTIFIED, Part, columns, digest, join
 from sim.experiments.pieces import drop_pieces, pieces, read_piece, tidy_pieces, write_piece
 from sim.experiments.store import Store
+from sim.experiments.threads import named
+from sim.experiments.until import Watch
 
 SUSPECTS = "suspects.json"
 FLUSH = 30.0
@@ -22,7 +25,7 @@ FLUSH = 30.0
 
 @dataclass(frozen=True)
 class Stretch:
-    """Consecutive draws of one part.
+    """Draws of one part that follow each other.
 
     Parameters
     ----------
@@ -71,10 +74,16 @@ class Shelf:
         Result folder; None keeps all in memory.
     agents : bool
         Whether final columns belong to the draws.
+    watch : Watch, optional
+        Shown every complete part; may end the run.
+    networks : int
+        That the draws are spread over.
     """
 
-    def __init__(self, draws: int, store: Store | None, *, agents: bool) -> None:
-        self.draws, self.store, self.agents = draws, store, agents
+    def __init__(
+        self, draws: int, store: Store | None, *, agents: bool, watch: Watch | None = None, networks: int = 1
+    ) -> None:
+        self.draws, self.store, self.agents, self.watch, self.networks = draws, store, agents, watch, networks
         self.parts: list[Part] = []
         self.digests: dict[int, str] = {}
         self._held: dict[int, list[Stretch]] = {}
@@ -93,25 +102,42 @@ class Shelf:
         tidy_pieces(self.store)
         there: dict[int, list[tuple[int, int]]] = {}
         for first, draws in pieces(self.store):
-            there.setdefault(first - first % PART, []).append((first, draws))
-        for first in range(0, self.draws, PART):
-            wanted = min(PART, self.draws - first)
+            there.setdefault(start_of(first, self.networks), []).append((first, draws))
+        for first in starts(self.draws, self.networks):
+            wanted = size_of(first, self.draws, self.networks)
             part = self._read(lambda store, at=first: store.read(at, agents=self.agents), first)
             if part is not None and part.draws >= wanted:
                 self.digests[first] = digest(columns(part.head(wanted)))
                 drop_pieces(self.store, first)
+                self._show(part.head(wanted))
                 yield Stretch.of(part.head(wanted))
+                if self.enough():
+                    return
                 continue
             if part is not None:
                 self._held.setdefault(first, []).append(Stretch.of(part))
                 yield Stretch.of(part)
             for at, n in there.get(first, ()):
-                if at + n <= first + wanted and not self._has(at, n):
+                if (at - first) // self.networks + n <= wanted and not self._has(at, n):
                     piece = self._read(lambda store, at=at, n=n: read_piece(store, at, n, agents=self.agents), None)
                     if piece is not None:
                         stretch = Stretch(at, n, piece.count(FAILED), piece.count(UNCERTIFIED))
                         self.take(stretch)
                         yield stretch
+
+    def _show(self, part: Part) -> None:
+        if self.watch is not None:
+            self.watch.take(part)
+
+    def enough(self) -> bool:
+        """Return whether the run may end before its last draw.
+
+        Returns
+        -------
+        bool
+            A run whose number of draws is fixed never does.
+        """
+        return self.watch is not None and self.watch.stop is not None
 
     def _read(self, read: Any, first: int | None) -> Part | None:
         """What a file holds; None when it is not there or damaged."""
@@ -127,10 +153,14 @@ class Shelf:
 
     def _has(self, first: int, draws: int) -> bool:
         """Whether any of these draws is there."""
-        start = first - first % PART
+        start = start_of(first, self.networks)
         if start in self.digests:
             return True
-        return any(each.first < first + draws and first < each.first + each.draws for each in self._held.get(start, ()))
+        far = self.networks
+        return any(
+            each.first < first + draws * far and first < each.first + each.draws * far
+            for each in self._held.get(start, ())
+        )
 
     def have(self) -> dict[int, int]:
         """Return the stretches that are there.
@@ -141,7 +171,7 @@ class Shelf:
             First draw -> number of draws.
         """
         found = {each.first: each.draws for stretches in self._held.values() for each in stretches}
-        return found | {first: min(PART, self.draws - first) for first in self.digests}
+        return found | {first: size_of(first, self.draws, self.networks) for first in self.digests}
 
     def take(self, stretch: Stretch) -> Stretch | None:
         """Put draws where they belong; a part is committed when all its draws are there, whatever brought the last one.
@@ -163,11 +193,13 @@ class Shelf:
         """
         if self._has(stretch.first, stretch.draws):
             return None
-        start = stretch.first - stretch.first % PART
-        wanted = min(PART, self.draws - start)
+        start = start_of(stretch.first, self.networks)
+        wanted = size_of(start, self.draws, self.networks)
         if stretch.digest is not None and stretch.draws == wanted:
             self.digests[start] = stretch.digest
-            self.log(f"draws {start} to {start + wanted - 1} written")
+            self.log(f"{named([(start, wanted)], self.networks)} written")
+            if self.watch is not None and self.store is not None:
+                self._show(self.store.read(start, agents=False).head(wanted))
             return stretch
         held = self._held.setdefault(start, [])
         held.append(stretch)
@@ -175,13 +207,14 @@ class Shelf:
             whole = join([self._part(each) for each in sorted(held, key=lambda each: each.first)])
             self.digests[start] = self._keep(whole)
             del self._held[start]
+            self._show(whole)
         return stretch
 
     def _part(self, stretch: Stretch) -> Part:
         if stretch.part is not None:
             return stretch.part
         if self.store is None:
-            raise StoreError(f"draws {stretch.first} to {stretch.first + stretch.draws - 1} are missing")
+            raise StoreError(f"{named([(stretch.first, stretch.draws)], self.networks)} are missing")
         return read_piece(self.store, stretch.first, stretch.draws, agents=self.agents)
 
     def _keep(self, part: Part) -> str:
@@ -191,8 +224,26 @@ class Shelf:
             return digest(columns(part))
         found = self.store.write(part)
         drop_pieces(self.store, part.first)
-        self.log(f"draws {part.first} to {part.first + part.draws - 1} written")
+        self.log(f"{named([(part.first, part.draws)], self.networks)} written")
         return found
+
+    def one(self, draw: int) -> Part:
+        """Return one draw of a part that is complete.
+
+        Parameters
+        ----------
+        draw : int
+            Which.
+
+        Returns
+        -------
+        Part
+            Of that draw alone, without final columns.
+        """
+        first = start_of(draw, self.networks)
+        if self.store is not None:
+            return self.store.read(first, agents=False).one(draw)
+        return next(each for each in self.parts if each.first == first).one(draw)
 
     def flush(self, *, now: bool = True) -> None:
         """Write the draws of parts that are not complete.
@@ -207,7 +258,7 @@ class Shelf:
         self._flushed = time.monotonic()
         for start, held in self._held.items():
             kept: list[Stretch] = []
-            for run in _runs([each for each in held if each.part is not None]):
+            for run in _runs([each for each in held if each.part is not None], self.networks):
                 part = join([self._part(each) for each in run])
                 if self.store.path_of("draws", start).is_file() and run[0].first == start and len(run) == 1:
                     kept += run  # it came from there
@@ -239,7 +290,7 @@ class Shelf:
             return []
         try:
             said = json.loads((self.store.folder / SUSPECTS).read_bytes())
-            found = {k for first, n in said for k in range(int(first), int(first) + min(int(n), PART))}
+            found = {int(first) + k * self.networks for first, n in said for k in range(min(int(n), PART))}
         except (OSError, ValueError, TypeError, RecursionError):
             return []
         return sorted(k for k in found if 0 <= k < self.draws)
@@ -262,11 +313,11 @@ class Shelf:
             remove(path)
 
 
-def _runs(stretches: list[Stretch]) -> Iterator[list[Stretch]]:
+def _runs(stretches: list[Stretch], networks: int) -> Iterator[list[Stretch]]:
     """Stretches that follow each other without a gap, together."""
     run: list[Stretch] = []
     for each in sorted(stretches, key=lambda each: each.first):
-        if run and run[-1].first + run[-1].draws != each.first:
+        if run and run[-1].first + run[-1].draws * networks != each.first:
             yield run
             run = []
         run.append(each)

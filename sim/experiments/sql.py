@@ -13,12 +13,13 @@ import numpy as np
 from sim.arrays import Float, Int
 from sim.database import Connection, connect
 from sim.errors import StoreError, UsageError
+from sim.experiments.cuts import starts
 from sim.experiments.part import FAILED, OK, PART, Columns
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MEMORY = "64MB"
+MEMORY = "32MB"
 """What a sort holds; more lies in temporary files."""
 
 PATTERN = frozenset("*?[")
@@ -161,10 +162,12 @@ class Last:
         Metrics.
     draws : int
         How many draws belong to the result.
+    networks : int
+        That they are spread over.
     """
 
-    def __init__(self, connection: Connection, names: Sequence[str], draws: int) -> None:
-        self._connection, self._names, self._draws = connection, list(names), draws
+    def __init__(self, connection: Connection, names: Sequence[str], draws: int, networks: int = 1) -> None:
+        self._connection, self._names, self._draws, self._networks = connection, list(names), draws, networks
         (steps,) = connection.execute("select greatest(max(step), 0) from draws").fetchone()
         chosen = ", ".join(["draw", *(f'"{name}"' for name in names)])
         # the files are read once: they hold every step
@@ -181,9 +184,11 @@ class Last:
         tuple of int64[n_part] and dict of str to float64[n_part]
             Draws, and the values of each metric.
         """
-        for first in range(0, self._draws, PART):
-            query = "select * from last_step where draw >= ? and draw < ? order by draw"
-            found = self._connection.execute(query, [first, first + PART]).fetchnumpy()
+        far = self._networks
+        same = "" if far == 1 else f" and draw % {far} = {{}}"
+        for first in starts(self._draws, far):
+            query = f"select * from last_step where draw >= ? and draw < ?{same.format(first % far)} order by draw"  # noqa: S608
+            found = self._connection.execute(query, [first, first + PART * far]).fetchnumpy()
             values = {name: np.asarray(found[name], dtype=np.float64) for name in self._names}
             yield np.asarray(found["draw"], dtype=np.int64), values
 

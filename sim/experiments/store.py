@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 from sim.errors import StoreError
 from sim.experiments.disk import append, commit, commit_bytes, identity, make_folder, tidy
@@ -18,17 +19,17 @@ from sim.experiments.part import (
     UNCERTIFIED,
     Columns,
     Part,
-    answer,
     columns,
     digest,
     final_columns,
     from_columns,
     with_final,
 )
-from sim.experiments.provenance import MANIFEST, Manifest, dumped, read_manifest, run_key
+from sim.experiments.provenance import MANIFEST, SWEEP, Manifest, dumped, read_manifest, run_key
 
-__all__ = ["Store", "answer_of", "read_manifest", "read_parts", "run_key"]
+__all__ = ["Store", "read_manifest", "run_key"]
 
+Made = TypeVar("Made")
 SCENARIO, LOG, PARTS, PIECES = "scenario.yaml", "run.log", "parts", "pieces"
 PART_NAME = re.compile(r"(draws|agents)-(\d{10,13})\.parquet")
 NEVER_READ = frozenset({".pkl", ".pickle", ".joblib", ".npy", ".npz"})
@@ -49,14 +50,35 @@ class Store:
         Run key; parts with another key are refused.
     places : tuple of int
         What tells the folders from others that may be put in their place later; empty where nothing is written.
+    networks : int
+        That the draws of the run are spread over.
     """
 
     folder: Path
     key: str
     places: tuple[int, ...] = ()
+    networks: int = 1
 
     @classmethod
-    def prepare(cls, folder: Path, key: str) -> Store:
+    def of(cls, folder: Path, manifest: Mapping[str, Any]) -> Store:
+        """Return the folder of a run that is only read.
+
+        Parameters
+        ----------
+        folder : Path
+            Where it lies.
+        manifest : mapping
+            Of the run.
+
+        Returns
+        -------
+        Store
+            As the manifest says.
+        """
+        return cls(folder, manifest["run_key"], networks=manifest.get("networks", 1))
+
+    @classmethod
+    def prepare(cls, folder: Path, key: str, networks: int = 1) -> Store:
         """Make or enter a folder for a run.
 
         Parameters
@@ -65,6 +87,8 @@ class Store:
             Need not exist.
         key : str
             Run key.
+        networks : int
+            That the draws are spread over.
 
         Returns
         -------
@@ -76,7 +100,9 @@ class Store:
         StoreError
             If the folder holds another run, or cannot be written.
         """
-        store, held = cls(folder, key), ""
+        store, held = cls(folder, key, networks=networks), ""
+        if (folder / SWEEP).exists():
+            raise StoreError(f"{folder}: holds a sweep; choose another folder")
         if (folder / MANIFEST).exists():
             try:
                 held = read_manifest(folder)["run_key"]
@@ -91,7 +117,7 @@ class Store:
         make_folder(folder / PARTS)
         tidy(folder)
         tidy(folder / PARTS)
-        return cls(folder, key, identity(folder, folder / PARTS))
+        return replace(store, places=identity(folder, folder / PARTS))
 
     def part_files(self) -> Iterator[Path]:
         """Yield the files of parts, in draw order.
@@ -153,7 +179,7 @@ class Store:
         Parameters
         ----------
         part : Part
-            Starts at a multiple of 1000 and has at most 1000 draws.
+            As `sim.experiments.cuts` has them.
 
         Returns
         -------
@@ -232,7 +258,7 @@ class Store:
         StoreError
             Naming the part, if it is missing, damaged or of another run.
         """
-        part = self._checked(from_columns, "draws", first)
+        part = self._checked(lambda table: from_columns(table, self.networks), "draws", first)
         if part.first != first or not 0 < part.draws <= PART or set(part.status) - {OK, UNCERTIFIED, FAILED}:
             raise self._damaged("draws", first, "does not hold the draws its name says")
         if agents and any(status != FAILED for status in part.status):
@@ -242,23 +268,23 @@ class Store:
     def _checked(self, made: Callable[[Columns], Part], kind: str, first: int) -> Part:
         path = self.path_of(kind, first)
         if not path.is_file():
-            last = first + PART - 1
+            last = first + (PART - 1) * self.networks
             raise self._damaged(kind, first, f'(draws {first}-{last}) is missing; "resume" computes it')
         return self.checked(made, path)
 
-    def checked(self, made: Callable[[Columns], Part], path: Path) -> Part:
+    def checked(self, made: Callable[[Columns], Made], path: Path) -> Made:
         """Return what a file of this run holds.
 
         Parameters
         ----------
         made : callable
-            Makes a part of the table.
+            Makes it of the table.
         path : Path
             The file.
 
         Returns
         -------
-        Part
+        Part or table
             As written.
 
         Raises
@@ -346,50 +372,3 @@ class Store:
         """
         self.check_place()
         append(self.folder / LOG, f"{datetime.now(tz=UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n")
-
-
-def read_parts(store: Store, draws: int, *, agents: bool) -> Iterator[Part]:
-    """Yield the parts of a run in draw order, the last one cut to the draws asked for.
-
-    Parameters
-    ----------
-    store : Store
-        Of the run.
-    draws : int
-        How many draws.
-    agents : bool
-        Whether to read final columns.
-
-    Yields
-    ------
-    Part
-        Checked.
-
-    Raises
-    ------
-    StoreError
-        Naming the part that is missing or damaged.
-    """
-    for first in range(0, draws, PART):
-        wanted = min(PART, draws - first)
-        part = store.read(first, agents=agents)
-        if part.draws < wanted:
-            name = f"{PARTS}/{store.path_of('draws', first).name}"
-            raise StoreError(f"{store.folder}: {name} holds {part.draws} draws, expected {wanted}")
-        yield part.head(wanted)
-
-
-def answer_of(parts: Iterable[Part]) -> str:
-    """Return the digest of an answer.
-
-    Parameters
-    ----------
-    parts : iterable of Part
-        In draw order, of 1000 draws each but the last.
-
-    Returns
-    -------
-    str
-        SHA-256, 64 hexadecimal digits.
-    """
-    return answer(digest(columns(part)) for part in parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Generic, TypeVar
 
@@ -129,14 +129,25 @@ class Moments:
         if not (self.n and later.n):
             return self if self.n else later
         power = max(self.power, later.power)
-        before, after = self._at(power), later._at(power)
+        before, after = self.at(power), later.at(power)
         n = before.n + after.n
         step = after.centre - before.centre
         square = before.square + after.square + step * step * (before.n * after.n / n)
         return Moments(n, before.centre + step * (after.n / n), square, power)
 
-    def _at(self, power: int) -> Moments:
-        """The same numbers under another power of two."""
+    def at(self, power: int) -> Moments:
+        """Return the same numbers under another power of two.
+
+        Parameters
+        ----------
+        power : int
+            Of two.
+
+        Returns
+        -------
+        Moments
+            Exact, unless numbers leave the range.
+        """
         less = self.power - power
         return Moments(self.n, math.ldexp(self.centre, less), math.ldexp(self.square, 2 * less), power)
 
@@ -149,6 +160,75 @@ class Moments:
     def std(self) -> float:
         """Standard deviation with n - 1 in the denominator; NaN below two values."""
         return math.ldexp(math.sqrt(self.square / (self.n - 1)), self.power) if self.n > 1 else math.nan
+
+
+@dataclass(frozen=True)
+class Shape:
+    r"""Moments up to the third.
+
+    Parameters
+    ----------
+    moments : Moments
+        Up to the second.
+    cube : float
+        Sum of cubed deviations from the mean, :math:`8^{power}`.
+    """
+
+    moments: Moments = field(default_factory=Moments)
+    cube: float = 0.0
+
+    @classmethod
+    def of(cls, values: Float) -> Shape:
+        """Return the moments of one part; the order of its values changes no bit.
+
+        Parameters
+        ----------
+        values : float64[n]
+            Finite.
+
+        Returns
+        -------
+        Shape
+            Each sum rounded once.
+        """
+        found = Moments.of(values)
+        off = np.ldexp(values, -found.power) - found.centre if found.square > 0.0 else np.zeros(0)
+        return cls(found, math.fsum((off * off * off).tolist()))
+
+    def merged(self, later: Shape) -> Shape:
+        r"""Return the moments of both samples together.
+
+        .. math:: C = C_a + C_b + d^3 \, \frac{n_a n_b (n_a - n_b)}{n^2} + 3 d \, \frac{n_a S_b - n_b S_a}{n},
+            \quad d = m_b - m_a
+
+        Parameters
+        ----------
+        later : Shape
+            Of the draws that follow.
+
+        Returns
+        -------
+        Shape
+            Of all of them.
+
+        References
+        ----------
+        Pébay (2008), Sandia Report SAND2008-6212.
+        """
+        whole = self.moments.merged(later.moments)
+        if not (self.moments.n and later.moments.n):
+            return self if self.moments.n else later
+        a, b = self.moments.at(whole.power), later.moments.at(whole.power)
+        cubes = [math.ldexp(each.cube, 3 * (each.moments.power - whole.power)) for each in (self, later)]
+        d, n = b.centre - a.centre, whole.n
+        apart = d * d * d * (a.n * (b.n / n) * ((a.n - b.n) / n))
+        return Shape(whole, cubes[0] + cubes[1] + apart + 3.0 * d * ((a.n / n) * b.square - (b.n / n) * a.square))
+
+    @property
+    def skewness(self) -> float:
+        r"""Skewness, :math:`(C / n) / (S / n)^{3/2}`; NaN without spread."""
+        n, square = self.moments.n, self.moments.square
+        return self.cube / n / (square / n) ** 1.5 if square > 0.0 else math.nan
 
 
 def cut(values: Float) -> Iterator[Float]:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sim.arrays import Float, Int
-from sim.experiments.part import FAILED, PART, Part
+from sim.experiments import nested
+from sim.experiments.cuts import size_of, starts
+from sim.experiments.nested import summarise_nested
+from sim.experiments.part import FAILED, Part
 from sim.experiments.sql import MEMORY, Last, opened
-from sim.experiments.statistics import summarise_parts
+from sim.experiments.statistics import COLUMNS, summarise_parts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sim.experiments.result import Result
 
 Summaries = dict[str, dict[str, float]]
 
@@ -37,11 +46,13 @@ def of_part(names: Sequence[str], part: Part, *, pairs: bool) -> Summaries:
         ordered = np.sort(np.concatenate([values[name] for _, values in last_step(part)]))
         return {rank: float(ordered[rank - 1]) for rank in ranks}
 
+    if part.networks > 1:
+        return summarise_nested(names, lambda: last_step(part), ranked, part.networks)
     return summarise_parts(names, lambda: last_step(part), ranked, pairs=pairs)
 
 
 def last_step(part: Part) -> Iterator[tuple[Int, dict[str, Float]]]:
-    """Yield valid draws and their metrics after the last step, 1000 draws of the run at a time.
+    """Yield valid draws and their metrics after the last step, one part of the run at a time.
 
     Parameters
     ----------
@@ -54,13 +65,14 @@ def last_step(part: Part) -> Iterator[tuple[Int, dict[str, Float]]]:
         Draws, and the values of each metric.
     """
     kept = np.array([status != FAILED for status in part.status], dtype=np.bool_)
-    for first in range(0, part.draws, PART):
-        which = np.flatnonzero(kept[first : first + PART]) + first
+    for first in starts(part.draws, part.networks):
+        which = first + part.networks * np.arange(size_of(first, part.draws, part.networks))
+        which = which[kept[which]]
         values = {name: table[which] for name, table in part.metrics.items()}
         yield which, {name: table[:, -1] if table.shape[1] else np.empty(0) for name, table in values.items()}
 
 
-def of_files(names: Sequence[str], files: Sequence[Path], draws: int, *, pairs: bool) -> Summaries:
+def of_files(names: Sequence[str], files: Sequence[Path], draws: int, *, pairs: bool, networks: int = 1) -> Summaries:
     """Return the summaries of draws that lie in the parts of a result folder.
 
     Parameters
@@ -73,6 +85,8 @@ def of_files(names: Sequence[str], files: Sequence[Path], draws: int, *, pairs: 
         How many draws belong to the result.
     pairs : bool
         Whether draws 2k and 2k + 1 mirror each other.
+    networks : int
+        That the draws are spread over.
 
     Returns
     -------
@@ -85,5 +99,36 @@ def of_files(names: Sequence[str], files: Sequence[Path], draws: int, *, pairs: 
         If a part cannot be read.
     """
     with opened({"draws": files}, draws, MEMORY) as connection:
-        last = Last(connection, names, draws)
+        last = Last(connection, names, draws, networks)
+        if networks > 1:
+            return summarise_nested(names, last.parts, last.ranked, networks)
         return summarise_parts(names, last.parts, last.ranked, pairs=pairs)
+
+
+def frame(result: Result, source: list[Path] | Part) -> pd.DataFrame:
+    """Return the summary of a result as a table.
+
+    Parameters
+    ----------
+    result : Result
+        Whose.
+    source : list of Path or Part
+        Its draws: the files of its parts, or all of them in memory.
+
+    Returns
+    -------
+    DataFrame
+        One row a metric.
+    """
+    import pandas as pd
+
+    names, pairs, networks = list(result.info), result.sampler == "antithetic", result.networks
+    if isinstance(source, Part):
+        found = of_part(names, source, pairs=pairs)
+    else:
+        found = of_files(names, source, result.draws, pairs=pairs, networks=networks)
+    rows = {name: {"unit": result.info[name][0], **each, "draws": int(each["draws"])} for name, each in found.items()}
+    columns = ["unit", *COLUMNS, *(nested.COLUMNS if networks > 1 else ())]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis(index="metric")
+    table.attrs["notes"] = list(result.notes)
+    return table

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,20 +14,22 @@ from typing import TYPE_CHECKING, Any
 from sim.errors import FailedDrawsError, InputError, Problem, SimError, StoreError, UsageError, shown
 from sim.experiments.blocks import reason_of
 from sim.experiments.designs import Design, design, plain
-from sim.experiments.disk import NoRoomError, only_writer
+from sim.experiments.disk import NoRoomError, only_writer, tidy
+from sim.experiments.gather import model_name, player_name
 from sim.experiments.laws import Law
-from sim.experiments.meter import Meter, teller
-from sim.experiments.monte_carlo import Progress, run
+from sim.experiments.meter import Meter
+from sim.experiments.monte_carlo import run
 from sim.experiments.opening import open_result
-from sim.experiments.part import PART
-from sim.experiments.provenance import engine
+from sim.experiments.progress import Tell, teller
+from sim.experiments.provenance import SWEEP, engine, key_of
+from sim.experiments.reopen import INPUTS, inputs_text
+from sim.experiments.repro import verify
 from sim.experiments.result import Result
-from sim.experiments.store import Store, read_manifest, run_key
 from sim.experiments.sweep_folder import (
     FORMAT,
-    MANIFEST,
     POINTS,
     SCENARIO,
+    answer,
     open_sweep,
     read_sweep,
     refuse_other,
@@ -35,13 +37,12 @@ from sim.experiments.sweep_folder import (
     write_text,
 )
 from sim.experiments.swept import DONE, FAILED, LOOSE, Sweep
+from sim.experiments.until import is_of
 
 if TYPE_CHECKING:
     from sim.scenario.schema import Scenario
 
 __all__ = ["Sweep", "open_sweep", "sweep"]
-
-Tell = Callable[[Progress], None]
 
 
 def sweep(  # noqa: PLR0913 - the options of a run and those of a design
@@ -123,15 +124,19 @@ def sweep(  # noqa: PLR0913 - the options of a run and those of a design
     points = design({} if over is None else over, sample, luck)
     if not points.keys and not chosen:
         raise UsageError("a sweep needs keys to sweep over, or policies")
-    plan = _Plan(base, points, chosen, luck, draws, str(options.get("record", base.record)))
+    record = str(options.get("record") or base.record)
+    plan = _Plan(base, points, chosen, luck, plain(draws), record, allow_uncertified, *_who(options))
     runs = plan.runs()
     options |= {"workers": workers, "seed": None if "monte_carlo.seed" in points.keys else luck}
     with ExitStack() as held:
         if folder is not None:
             refuse_other(folder, plan.key(runs))
             held.enter_context(only_writer(folder))
+            tidy(folder)
             write_text(folder, SCENARIO, base.canonical())
+            write_text(folder, INPUTS, inputs_text(folder, base))
             write_sweep(folder, plan.facts(runs, complete=False))
+            held.enter_context(_one_cluster(options.get("cluster")))
         tell = held.enter_context(teller(progress))
         found = _play(runs, options, folder, Meter(tell, sum(each.draws for each in runs)), allow_uncertified)
         facts = plan.facts(runs, complete=True)
@@ -139,7 +144,23 @@ def sweep(  # noqa: PLR0913 - the options of a run and those of a design
             write_sweep(folder, facts)
     if all(each.status == FAILED for each in runs):
         raise FailedDrawsError(len(runs), len(runs), 0, f"nothing came out of any run; the first: {runs[0].reason}")
-    return Sweep(facts, folder, found)
+    return Sweep(facts, folder, found, base.canonical())
+
+
+def _who(options: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Who plays, if not the rules of this package, and the class of agents that decide for themselves."""
+    model, player = options.get("model"), options.get("player")
+    play = player if model is None else model.play
+    return (None, None) if play is None else (player_name(play), model_name(play))
+
+
+def _one_cluster(address: str | None) -> AbstractContextManager[None]:
+    """One cluster for all runs: starting one for each takes longer than many a run."""
+    if address is None:
+        return nullcontext()
+    from sim.experiments.connection import kept
+
+    return kept(address)
 
 
 def _policies(given: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
@@ -159,7 +180,7 @@ def _policies(given: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
 def _seed(scenario: Scenario, given: int | None, folder: Path | None) -> int:
     """The seed: given, the scenario's, that of the sweep to go on with, or drawn."""
     seed = scenario.monte_carlo.seed if given is None else given
-    if seed is None and folder is not None and (folder / MANIFEST).is_file():
+    if seed is None and folder is not None and (folder / SWEEP).is_file():
         seed = int(read_sweep(folder)["seed"])
     if seed is None:
         return secrets.randbits(63)
@@ -194,6 +215,7 @@ class _Run:
         """Note what came out of some draws at least."""
         self.failed, self.uncertified = int(manifest["failed"]), int(manifest["uncertified"])
         self.answer, self.metrics = str(manifest["answer_sha256"]), list(manifest["metrics"])
+        self.draws = int(manifest["draws"])  # fewer than asked for where a mean was known well enough
         loose = self.uncertified and not allow_uncertified
         self.status = LOOSE if loose else DONE
         self.reason = f"{self.uncertified} of {self.draws} draws are not certified" if loose else ""
@@ -214,6 +236,9 @@ class _Plan:
     seed: int
     draws: int | None
     record: str
+    allow_uncertified: bool
+    player: str | None
+    model: str | None
 
     def runs(self) -> list[_Run]:
         """Every point under every policy, checked against the schema; nothing is played if a written value is wrong."""
@@ -222,6 +247,9 @@ class _Plan:
         both = sorted({key for changes in self.policies.values() for key in changes} & set(self.design.keys))
         if both:
             raise UsageError(f"{', '.join(both)}: is swept over and set by a policy; take it out of one of them")
+        changed = {*self.design.keys, *(key for changes in self.policies.values() for key in changes)}
+        if ends := sorted(key for key in changed if key.split(".")[:2] == ["monte_carlo", "until"]):
+            raise UsageError(f"{', '.join(ends)}: says when a run ends, not what it is; set it in the scenario")
         own = {key: _own(self.base, key) for key in self.design.keys}
         for number, point in enumerate(self.design.points):
             for policy, changes in (self.policies or {"": {}}).items():
@@ -243,7 +271,7 @@ class _Plan:
         luck = scenario.monte_carlo.seed if "monte_carlo.seed" in self.design.keys else self.seed
         if self.record != scenario.record and "record" not in self.design.keys:
             scenario = scenario.override({"record": self.record})
-        key = run_key(scenario, self.seed if luck is None else luck)
+        key = key_of(scenario.digest, self.seed if luck is None else luck, scenario.record, model=self.model)
         # a run key says nothing of the number of draws
         name = f"{key[:16]}-{draws}" if "monte_carlo.draws" in self.design.keys else key[:16]
         return _Run(number, policy, values, scenario, key, f"{POINTS}/{name}", draws)
@@ -256,7 +284,7 @@ class _Plan:
     def facts(self, runs: Sequence[_Run], *, complete: bool) -> dict[str, Any]:
         """The manifest."""
         axes = {key: axis.written() if isinstance(axis, Law) else list(axis) for key, axis in self.design.axes.items()}
-        answers = hashlib.sha256("".join(each.answer or "-" for each in runs).encode()).hexdigest()
+        rows = [each.row() for each in runs]
         return {
             "format": FORMAT,
             "kind": "sweep",
@@ -265,17 +293,20 @@ class _Plan:
             "title": self.base.title or self.base.name,
             "scenario_sha256": self.base.digest,
             "engine": engine(),
+            "player": self.player,
             "seed": self.seed,
+            "draws": self.draws,
             "sample": self.design.sample,
             "keys": list(self.design.keys),
             "axes": axes,
             "policies": list(self.policies),
             "changes": {name: dict(changes) for name, changes in self.policies.items()},
             "record": self.record,
+            "allow_uncertified": self.allow_uncertified,
             "complete": complete,
-            "answer_sha256": answers if complete else None,
+            "answer_sha256": answer(rows) if complete else None,
             "metrics": next((each.metrics for each in runs if each.metrics), []),
-            "rows": [each.row() for each in runs],
+            "rows": rows,
         }
 
 
@@ -299,39 +330,40 @@ def _play(
     kept: dict[str, Result] = {}
     first: dict[str, _Run] = {}
     for each in runs:
-        if each.scenario is not None and each.folder in first:  # the same point, written twice
+        asked = each.draws
+        there = each.scenario is not None and each.folder in first
+        if there:  # the same point, written twice
             twin = first[each.folder]
             each.status, each.reason, each.failed = twin.status, twin.reason, twin.failed
             each.uncertified, each.answer, each.metrics = twin.uncertified, twin.answer, twin.metrics
+            each.draws = twin.draws
         elif each.scenario is not None:
             first[each.folder] = each
             place = None if folder is None else folder / each.folder
             found = None if place is None else _there(place, each)
+            there = found is not None
             if found is None:
                 result = _one(each, options, place, meter)
                 found = None if result is None else dict(result.manifest)
                 if result is not None and folder is None:
                     kept[each.folder] = result
-            if found is not None and place is not None and found["failed"] == each.draws:
+            if found is not None and place is not None and found["failed"] == found["draws"]:
                 bad = open_result(place).failed_draws.iloc[0]
                 each.fail(str(FailedDrawsError(each.draws, each.draws, int(bad["draw"]), str(bad["reason"]))))
             elif found is not None:
                 each.keep(found, allow_uncertified)
-        meter.finish(each.draws, each.draws if each.status == FAILED else each.failed)
+        failed, spared = each.draws if each.status == FAILED else each.failed, asked - each.draws
+        meter.finish(each.draws, failed, found=there, spared=spared)
     return kept
 
 
 def _there(place: Path, run_: _Run) -> dict[str, Any] | None:
-    """Manifest of a run that is finished already; None where anything is left to do."""
+    """Manifest of a run that is finished and intact; None where anything is left to do."""
     try:
-        manifest = read_manifest(place)
+        manifest = verify(place).manifest
     except StoreError:
         return None
-    same = manifest["run_key"] == run_.key and manifest["complete"] and manifest["draws"] == run_.draws
-    store = Store(place, run_.key)
-    if same and all(store.path_of("draws", first).is_file() for first in range(0, run_.draws, PART)):
-        return manifest
-    return None
+    return manifest if manifest["run_key"] == run_.key and is_of(manifest, run_.scenario, run_.draws) else None
 
 
 def _one(run_: _Run, options: Mapping[str, Any], place: Path | None, meter: Meter) -> Result | None:
@@ -344,5 +376,7 @@ def _one(run_: _Run, options: Mapping[str, Any], place: Path | None, meter: Mete
     except (UsageError, NoRoomError, TypeError):  # wrong for every run
         raise
     except Exception as error:  # noqa: BLE001 - one point must not take the others with it
-        run_.fail(str(error).replace("\n", "; ") if isinstance(error, SimError) else reason_of(error))
+        reason = str(error).replace("\n", "; ") if isinstance(error, SimError) else reason_of(error)
+        # where the sweep lies may name a user, and the folder may be moved
+        run_.fail(reason if place is None else reason.replace(str(place), run_.folder))
         return None

@@ -16,23 +16,19 @@ import numpy as np
 from sim.arrays import Float
 from sim.errors import InputError, UnknownNameError, UsageError
 from sim.experiments.laws import law
+from sim.experiments.nested import COLUMNS as SPLIT
 from sim.experiments.opening import open_result
 from sim.experiments.result import Result
 from sim.experiments.statistics import COLUMNS
+from sim.experiments.sweep_plots import STATISTICS
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from matplotlib.figure import Figure
 
-DONE, LOOSE, FAILED = "ok", "not-certified", "failed"
-"""Of a point: all draws in order; some not certified and that was not allowed; nothing came out."""
-
-STATISTICS = tuple(name for name in COLUMNS if name != "draws")
-INTERVALS = {"p95": ("p95_lo", "p95_hi"), "VaR99": ("VaR99_lo", "VaR99_hi"), "p99": ("VaR99_lo", "VaR99_hi")}
-INTERVALS |= {"ES99": ("ES99_lo", "ES99_hi")}
-REACH = 1.959963984540054
-"""Standard errors on either side of a mean that hold it with 95 %."""
+DONE, LOOSE, FAILED, MISSING = "ok", "not-certified", "failed", "missing"
+"""Of a point: all draws in order; some not certified and that was not allowed; nothing came out; not played yet."""
 
 
 class Salib(NamedTuple):
@@ -64,12 +60,15 @@ class Sweep:
     folder : Path or None
         Where the runs lie, if they do.
     held : mapping of str to Result
-        Runs kept in memory, by run key.
+        Runs kept in memory, by their place in the folder that there is not.
+    scenario_yaml : str
+        What was swept, complete with all defaults.
     """
 
     facts: Mapping[str, Any]
     folder: Path | None = None
     held: Mapping[str, Result] = field(default_factory=dict)
+    scenario_yaml: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "facts", MappingProxyType(copy.deepcopy(dict(self.facts))))
@@ -204,7 +203,8 @@ class Sweep:
             for name in self._named(metrics):
                 found: dict[Any, Any] = table.loc[name].to_dict() if table is not None and name in table.index else {}
                 rows.append({**place, "metric": name, "unit": self.info[name][0], **found})
-        columns = [*self._place(self.facts["rows"][0]), "status", "metric", "unit", *COLUMNS]
+        more = SPLIT if any(table is not None and SPLIT[0] in table for table in self._summaries) else ()
+        columns = [*self._place(self.facts["rows"][0]), "status", "metric", "unit", *COLUMNS, *more]
         return pd.DataFrame(rows, columns=columns)
 
     def to_pandas(self) -> pd.DataFrame:
@@ -308,28 +308,37 @@ class Sweep:
         UnknownNameError
             If there is no such metric or statistic.
         """
-        from sim.report.sweep import sweep_figure
+        from sim.experiments.sweep_plots import plot
 
-        if statistic not in STATISTICS:
-            raise UnknownNameError("statistic", statistic, STATISTICS)
         (name,) = self._named(metric)
-        table = self.summary(name)
-        low, high = INTERVALS.get(statistic, ("", ""))
-        reach = REACH * table["se"] if statistic == "mean" else np.nan
-        shown = table[["point", *(["policy"] if self.policies else []), *self.keys]].copy()
-        shown["value"] = table[statistic]
-        shown["low"] = table[low] if low else table["mean"] - reach
-        shown["high"] = table[high] if high else table["mean"] + reach
-        unit, description = self.info[name]
-        return sweep_figure(
-            shown,
-            self.keys,
-            title=str(self.facts["title"]),
-            subtitle=self._told(),
-            label=(f"{description or name}: {statistic}", unit),
-        )
+        return plot(self, name, statistic)
 
-    def _told(self) -> str:
+    def report(self, path: str | Path) -> Path:
+        """Write the sweep as one HTML file that needs no other file and makes no request.
+
+        Parameters
+        ----------
+        path : str or Path
+            Ends in ``.html`` or ``.htm``; a file of that name is replaced.
+
+        Returns
+        -------
+        Path
+            What was written.
+
+        Raises
+        ------
+        InputError
+            If the ending is another one.
+        StoreError
+            If the file cannot be written, or a run is damaged.
+        """
+        from sim.experiments.sweep_reporting import report
+
+        return report(self, path)
+
+    @property
+    def told(self) -> str:
         """One line on how the sweep was made."""
         rows = self.facts["rows"]
         points = len({row["point"] for row in rows})
@@ -342,12 +351,13 @@ class Sweep:
         return ", ".join(told)
 
     def __repr__(self) -> str:
-        return f"<Sweep {self.name}: {self._told()}>"
+        return f"<Sweep {self.name}: {self.told}>"
 
     def _repr_html_(self) -> str:
         known = list(self.info)
         table = self.summary(known[:1]).drop(columns=["status", "metric", "unit", "draws"], errors="ignore")
-        kept = [name for name in table.columns if name not in set(COLUMNS) - {"mean", "se", "p95", "VaR99", "ES99"}]
+        left_out = {*COLUMNS, *SPLIT} - {"mean", "se", "p95", "VaR99", "ES99"}
+        kept = [name for name in table.columns if name not in left_out]
         lines = [f"<b>{html.escape(str(self.facts['title']))}</b>"]
         lines += [f"<div>{html.escape(' '.join([*known[:1], self.info[known[0]][0]]))}</div>"] if known else []
         lines.append(table[kept].to_html(index=False, max_rows=30, float_format=lambda value: f"{value:,.4g}"))
@@ -355,7 +365,7 @@ class Sweep:
         lines += [
             f"<div>run {number}: {html.escape(row['reason'] or row['status'])}</div>" for number, row in bad.iterrows()
         ][:10]
-        return "<div>" + "".join(lines) + f"<small>{html.escape(self._told())}</small></div>"
+        return "<div>" + "".join(lines) + f"<small>{html.escape(self.told)}</small></div>"
 
 
 def _cell(value: Any) -> Any:

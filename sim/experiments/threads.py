@@ -37,29 +37,37 @@ class UnfinishedError(SimError):
         First draw and number of draws of each block.
     reason : str
         What they did.
+    networks : int
+        Of the run: the distance between two draws of a block.
     """
 
     exit_code = 5
 
-    def __init__(self, orders: list[Order], reason: str) -> None:
+    def __init__(self, orders: list[Order], reason: str, networks: int = 1) -> None:
         self.orders, self.reason = orders, reason
-        super().__init__(f"{named(orders)}: {reason}")
+        super().__init__(f"{named(orders, networks)}: {reason}")
 
 
-def named(orders: list[Order]) -> str:
+def named(orders: list[Order], networks: int = 1) -> str:
     """Return draws as a reader would say them.
 
     Parameters
     ----------
     orders : list of tuple of int
         First draw and number of draws each.
+    networks : int
+        Of the run: the distance between two draws of a block.
 
     Returns
     -------
     str
         Such as ``draws 32 to 63, draw 99``.
     """
-    said = [f"draw {first}" if n == 1 else f"draws {first} to {first + n - 1}" for first, n in sorted(orders)]
+    far = f" in steps of {networks}" if networks > 1 else ""
+    said = [
+        f"draw {first}" if n == 1 else f"draws {first} to {first + (n - 1) * networks}{far}"
+        for first, n in sorted(orders)
+    ]
     return ", ".join(said[:8]) + (f" and {len(said) - 8} more" if len(said) > 8 else "")
 
 
@@ -160,7 +168,7 @@ def play_threads(
                 lost.append(order)
                 open_orders -= 1
                 if order[1] > 1 or len(lost) > workers + 2:
-                    raise UnfinishedError(lost, _endless(limit))
+                    raise UnfinishedError(lost, _endless(limit), task.networks)
                 crew.hire()
             if found is None:
                 continue
@@ -176,7 +184,7 @@ def play_threads(
                 width.tell(order[1], seconds)
             yield answer
         if lost:
-            raise UnfinishedError(lost, _endless(limit))
+            raise UnfinishedError(lost, _endless(limit), task.networks)
     finally:
         crew.leave()
 

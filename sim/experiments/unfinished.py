@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sim.errors import StoreError
-from sim.experiments.part import FAILED, PART, UNCERTIFIED, Part, join
+from sim.experiments.cuts import size_of, start_of, starts
+from sim.experiments.part import FAILED, UNCERTIFIED, Part, draw_numbers, join
 from sim.experiments.pieces import pieces, read_piece
 from sim.experiments.provenance import read_manifest
 from sim.experiments.result import Result
@@ -54,22 +55,20 @@ def found(folder: Path) -> Found | None:
     StoreError
         If there is no run, it is damaged, or no draw of it is finished.
     """
-    if (folder / "sweep.json").is_file():
-        raise StoreError(f"{folder}: holds a sweep; name one of the folders in {folder / 'points'}")
     manifest = read_manifest(folder)
     if manifest["complete"]:
         return None
-    store = Store(folder, manifest["run_key"])
+    store = Store.of(folder, manifest)
     stretches = list(_stretches(store, manifest["draws"], agents=manifest["record"] == "agents"))
     if not stretches:
         raise StoreError(f'{folder}: interrupted before any draw was kept; "resume" plays them')
-    numbers = tuple(each.first + k for each in stretches for k in range(each.draws))
+    numbers = tuple(int(draw) for each in stretches for draw in draw_numbers(each))
     first, moved = 0, []
     for each in stretches:
-        moved.append(replace(each, first=first))
+        moved.append(replace(each, first=first, stride=1, networks=1))
         first += each.draws
     whole = join(moved)
-    said = manifest | {"draws": len(numbers), "answer_sha256": "", "complete": False}
+    said = manifest | {"draws": len(numbers), "networks": 1, "answer_sha256": "", "complete": False}
     said |= {"failed": whole.count(FAILED), "uncertified": whole.count(UNCERTIFIED)}
     try:
         text = (folder / SCENARIO).read_text("utf-8")
@@ -82,21 +81,25 @@ def _stretches(store: Store, draws: int, *, agents: bool) -> Iterator[Part]:
     """Draws of the run in order, each once: whole parts, else the pieces of parts; what is damaged is missing."""
     list(store.part_files())  # refuses what must never be read
     kept = list(pieces(store))
-    for first in range(0, draws, PART):
-        wanted = min(PART, draws - first)
+    far = store.networks
+    for first in starts(draws, far):
+        wanted = size_of(first, draws, far)
         part = _read(store, first, agents=agents)
-        reached = first
+        reached = 0
         if part is not None:
             yield part.head(wanted)
-            reached = first + min(part.draws, wanted)
+            reached = min(part.draws, wanted)
         for at, n in kept:
+            if start_of(at, far) != first:
+                continue
+            place = (at - first) // far
             # pairs of mirrored draws stay together: pieces of an odd start or length are not counted on
-            if reached <= at and at + n <= first + wanted and at % 2 == 0 and n % 2 == 0:
+            if reached <= place and place + n <= wanted and (far > 1 or (place % 2 == 0 and n % 2 == 0)):
                 try:
                     yield read_piece(store, at, n, agents=agents)
                 except StoreError:
                     continue
-                reached = at + n
+                reached = place + n
 
 
 def _read(store: Store, first: int, *, agents: bool) -> Part | None:

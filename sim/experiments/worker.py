@@ -16,6 +16,7 @@ from typing import IO, Any
 from sim.errors import InputError, PluginError, Problem
 from sim.experiments.blocks import Player, Task
 from sim.experiments.disk import make_folder
+from sim.experiments.ensemble import task_of
 from sim.experiments.part import FAILED, PART, UNCERTIFIED, Part, join
 from sim.experiments.pieces import write_piece
 from sim.experiments.store import PIECES, Store
@@ -102,7 +103,7 @@ class Chunk:
     key : str
         Run key; the `Setting` is known by it.
     first, draws : int
-        Which draws, within one part.
+        Which draws of one network, within one part.
     whole : bool
         Whether they are the part.
     single : bool
@@ -171,12 +172,12 @@ def play_chunk(chunk: Chunk, address: str = "") -> Receipt:
         If the result folder takes nothing.
     """
     setting, task, width = _ready(chunk.key)
-    store, began, parts, longest = Store(setting.folder, setting.key), time.perf_counter(), list[Part](), 0.0
-    first, stop = chunk.first, chunk.first + chunk.draws
+    far, began, parts, longest = task.networks, time.perf_counter(), list[Part](), 0.0
+    store, done = Store(setting.folder, setting.key, networks=far), 0
     name = address or str(os.getpid())
     with _crumbs(setting, name) as leave:
-        while first < stop:
-            wide = 1 if chunk.single else min(width(), stop - first)
+        while done < chunk.draws:
+            first, wide = chunk.first + done * far, 1 if chunk.single else min(width(), chunk.draws - done)
             leave(first, wide)
             with _watched(chunk.limit, setting.folder, name):
                 at = time.perf_counter()
@@ -184,7 +185,7 @@ def play_chunk(chunk: Chunk, address: str = "") -> Receipt:
                 seconds = time.perf_counter() - at
             longest = max(longest, seconds)
             width.tell(wide, seconds)
-            first += wide
+            done += wide
         leave(0, 0)
     part, found = join(parts), None
     if chunk.whole:
@@ -208,7 +209,7 @@ def _ready(key: str) -> tuple[Setting, Task, Width]:
 
 
 def _built(setting: Setting) -> Task:
-    from sim.scenario.build import build, input_files
+    from sim.scenario.build import input_files
     from sim.scenario.check import checked
     from sim.scenario.schema import Origin
     from sim.scenario.strict import read_text
@@ -219,10 +220,9 @@ def _built(setting: Setting) -> Task:
         scenario = scenario.from_origin(Origin(setting.tables, setting.allow_path, setting.inputs))
         if input_files(scenario) != setting.inputs:
             raise InputError([Problem("an input table changed since the run began; start a new run", key="system")])
-        system: Any = build(scenario, seed=setting.seed)
     else:
-        scenario, system = scenario.from_origin(Origin(system=setting.system)), setting.system
-    return Task(scenario, system, setting.seed, setting.play or play, tuple(scenario.metrics))
+        scenario = scenario.from_origin(Origin(system=setting.system))
+    return task_of(scenario, setting.seed, setting.play or play)
 
 
 def crumb_of(folder: Path, address: str) -> Path:

@@ -25,6 +25,7 @@ _EIGHT = np.uint64(8)
 _TWELVE = np.uint64(12)
 _SPACING = 2.0**-52
 _ROUNDS = 10
+_TOGETHER = 64
 
 
 @element
@@ -118,3 +119,38 @@ def uniforms(key: np.uint64, agents: Words, draws: Int, step: int, out_a: Float,
         for lane in range(draws.size):
             out_a[i, lane] = _unit(w0[lane], w1[lane])
             out_b[i, lane] = _unit(w2[lane], w3[lane])
+
+
+@kernel
+def uniforms_of_one(key: np.uint64, agents: Words, draw: int, step: int, out_a: Float, out_b: Float) -> None:
+    """Draw the numbers of `uniforms` for a single draw: the same bits, agents side by side instead of lanes.
+
+    Parameters
+    ----------
+    key : uint64
+        Names seed and stream.
+    agents : uint64[n_agents]
+        Names the agents.
+    draw : int
+        Below 2^40.
+    step : int
+        Below 2^24.
+    out_a, out_b : float64[n_agents, 1], 1
+        Overwritten with numbers in the open interval (0, 1).
+    """
+    w0, w1 = np.empty(_TOGETHER, np.uint64), np.empty(_TOGETHER, np.uint64)
+    w2, w3 = np.empty(_TOGETHER, np.uint64), np.empty(_TOGETHER, np.uint64)
+    late = (np.uint64(draw) >> _HALF) | (np.uint64(step) << _EIGHT)
+    for start in range(0, agents.size, _TOGETHER):
+        n = min(_TOGETHER, agents.size - start)
+        for i in range(n):
+            w0[i], w1[i] = agents[start + i] & _LOW, agents[start + i] >> _HALF
+            w2[i], w3[i] = np.uint64(draw) & _LOW, late
+        k0, k1 = key & _LOW, key >> _HALF
+        for _ in range(_ROUNDS):
+            for i in range(n):
+                w0[i], w1[i], w2[i], w3[i] = _round(w0[i], w1[i], w2[i], w3[i], k0, k1)
+            k0, k1 = (k0 + _WEYL_0) & _LOW, (k1 + _WEYL_1) & _LOW
+        for i in range(n):
+            out_a[start + i, 0] = _unit(w0[i], w1[i])
+            out_b[start + i, 0] = _unit(w2[i], w3[i])

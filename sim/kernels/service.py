@@ -112,6 +112,60 @@ def lost_to_weakest(indptr: Int, indices: Index, lost: Float, out: Float) -> Non
 
 
 @kernel
+def backed_up(lost: Float, moved: Float, share: Float, out: Float) -> None:
+    r"""Mix what is lost where it is and where users have moved: :math:`l - b (l - m)`.
+
+    Parameters
+    ----------
+    lost, moved : float64[n, n_lanes], 1
+        Loss of a function for who stays, and for who has moved.
+    share : float64[n, n_lanes or 1], 1
+        Part of the function that each user can move.
+    out : float64[n, n_lanes], 1
+        Overwritten; may be `lost`.
+    """
+    wide = share.shape[1] > 1
+    for i in range(lost.shape[0]):
+        for lane in range(lost.shape[1]):
+            stays = lost[i, lane]
+            out[i, lane] = stays - share[i, lane if wide else 0] * (stays - moved[i, lane])
+
+
+@kernel
+def all_functions(lost: Float, criticality: Float, own: Float, linear: bool, out: Float) -> None:
+    r"""Combine the losses of all functions with an agent's own.
+
+    .. math::
+        q_i = \min\Big(1, \sum_f c_{if} l_{if} + o_i\Big) \quad \text{or} \quad
+        1 - q_i = (1 - o_i) \prod_f (1 - c_{if} l_{if})
+
+    Parameters
+    ----------
+    lost : float64[n_functions, n, n_lanes], 1
+        Loss of each function for each user.
+    criticality : float64[n_functions, n, n_lanes or 1], 1
+        Part of the user's service that is lost with the function.
+    own : float64[n, n_lanes], 1
+        What each agent loses by itself.
+    linear : bool
+        Whether losses add up.
+    out : float64[n, n_lanes], 1
+        Overwritten; sums and products over functions in their order.
+    """
+    wide = criticality.shape[2] > 1
+    for i in range(own.shape[0]):
+        for lane in range(own.shape[1]):
+            out[i, lane] = 0.0
+        for f in range(lost.shape[0]):
+            for lane in range(own.shape[1]):
+                part = criticality[f, i, lane if wide else 0] * lost[f, i, lane]
+                out[i, lane] += part if linear else (1.0 - out[i, lane]) * part
+        for lane in range(own.shape[1]):
+            part = own[i, lane] if linear else (1.0 - out[i, lane]) * own[i, lane]
+            out[i, lane] = min(1.0, out[i, lane] + part)
+
+
+@kernel
 def lost_to_mix(indptr: Int, indices: Index, weights: Float, logs: Float, power: float, out: Float) -> None:
     r"""Lose under constant elasticity of substitution.
 

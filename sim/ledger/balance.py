@@ -305,9 +305,12 @@ def total_assets(state: State) -> Float:
     Returns
     -------
     float64[n_agents, n_lanes], currency
-        Book value of what the agent owns.
+        Book value of what the agent owns; shares it has issued are no negative asset.
     """
     assets = claims_carried(state) + securities(state)[0]
+    issued = shares_issued(state, state.price)
+    if issued is not None:
+        assets += issued
     for column in state.money:
         if not column.liability_to:
             assets += state.columns[column.name]

@@ -7,6 +7,8 @@ stocks, so a leg that was forgotten, or written without being addressed, is foun
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 
 from sim.arrays import Bool, Float, empty
@@ -19,9 +21,10 @@ from sim.ledger.balance import (
     securities,
     summed,
 )
+from sim.ledger.ends import Each, Edges, Far, Instrument, Market, Rolled, Rows, Witness, against
 from sim.state import Claims, State
 
-Rows = int | slice
+__all__ = ["Ledger", "Rows"]
 
 
 class Ledger:
@@ -32,6 +35,9 @@ class Ledger:
     state : State
         Written in place. Its books are opened at the stocks it has now.
     """
+
+    witness: Witness | None = None
+    """Told of every loss posted, while somebody watches."""
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -58,9 +64,11 @@ class Ledger:
         """Change a stored stock; one call is one leg."""
         stock[rows] += amount
 
-    def _lose(self, source: str, rows: Rows, amount: Float) -> None:
-        """Post a fall of net worth to whom it hit, under what caused it."""
+    def _lose(self, source: str, on: Instrument, rows: Rows, far: Far, amount: Float) -> None:
+        """Post a fall of net worth to whom it hit, under what caused it; `on` and `far` are for who watches."""
         self.state.loss[self.state.sources.index(source)][rows] += amount
+        if self.witness is not None:
+            self.witness(source, on, rows, far, amount)
 
     def _change(self, name: str, rows: Rows, amount: Float) -> None:
         """Address and write both sides of a money column."""
@@ -68,23 +76,25 @@ class Ledger:
         self._address(name + "@", 0, amount if isinstance(rows, int) else summed(amount))
         self._write(self.state.columns[name], rows, amount)
 
-    def _worth(self, name: str, rows: Rows, amount: Float, source: str) -> None:
-        """Post what a change of a claim does to the net worth of owner and sector."""
+    def _worth(self, name: str, rows: Rows, amount: Float, source: str, far: Far = None) -> None:
+        """Post what a change of a claim does to the net worth of owner and sector; `far` where it stands for others."""
         column = self.state.by_name[name]
         fall = amount if column.liability_to else -amount
         sector = column.asset_on or column.liability_to
-        self._lose(source, rows, fall)
-        if sector:
-            self._lose(source, self.state.row(sector), -(fall if isinstance(rows, int) else summed(fall)))
+        row = self.state.row(sector) if sector else None
+        self._lose(source, name, rows, row if far is None else far, fall)
+        if row is not None:
+            lost = -(fall if isinstance(rows, int) else summed(fall))
+            self._lose(source, name, row, against(row, rows, fall, -1.0), lost)
 
     def _pay(self, payer: Rows, payee: Rows, amount: Float, source: str) -> None:
         """Move cash between an agent (or each of several) and a sector; the central bank's own side is derived."""
         central = self.state.row("central_bank")
-        for rows, sign in ((payer, -1.0), (payee, 1.0)):
+        for rows, other, sign in ((payer, payee, -1.0), (payee, payer, 1.0)):
             moved = summed(amount) if isinstance(rows, int) and amount.ndim == 2 else amount
             if rows != central:
                 self._change("cash", rows, sign * moved)
-            self._lose(source, rows, -sign * moved)
+            self._lose(source, "cash", rows, against(rows, other, amount, -sign), -sign * moved)
 
     # -- the five entries --------------------------------------------------------------------------------------------
 
@@ -131,15 +141,20 @@ class Ledger:
         self._worth(name, rows, -face, source)
         if via == "estate":
             received = paid if isinstance(rows, int) else summed(paid)
-            self.create("estate_claims", sector, received, source)
-            self.create("estate_due", rows, paid, source)
+            self._pass_on("estate_claims", sector, received, source, against(sector, rows, paid, -1.0))
+            self._pass_on("estate_due", rows, paid, source, sector)
         elif column.liability_to:
             self._pay(rows, sector, paid, source)
         else:
             self._pay(sector, rows, paid, source)
 
-    def fund_investors(self, outlay: Float, source: str) -> None:
-        """Let outside investors draw reserves from the central bank for a purchase beyond their own.
+    def _pass_on(self, name: str, rows: Rows, amount: Float, source: str, far: Far) -> None:
+        """Put the estate between a failed agent and its creditors, who remain each other's far end."""
+        self._change(name, rows, amount)
+        self._worth(name, rows, amount, source, far)
+
+    def fund_investors(self, outlay: Float, source: str, sector: str = "outside") -> None:
+        """Let outside investors, or the deposit insurer, draw reserves from the central bank beyond their own.
 
         Parameters
         ----------
@@ -147,11 +162,13 @@ class Ledger:
             What they are about to pay.
         source : str
             Who caused it.
+        sector : {"outside", "deposit_insurer"}
+            Who pays.
         """
-        outside = self.state.row("outside")
-        short = np.maximum(0.0, outlay - self.state.cash[outside])
-        self.create("cash", outside, short, source)
-        self.create("advances", outside, short, source)
+        row = self.state.row(sector)
+        short = np.maximum(0.0, outlay - self.state.cash[row])
+        self.create("cash", row, short, source)
+        self.create("advances", row, short, source)
 
     def transfer(self, name: str, rows: slice, buyer: int, amount: Float, source: str) -> None:
         """Sell an asset column at face value to a sector, against cash.
@@ -165,14 +182,14 @@ class Ledger:
         buyer : int
             Row of the buying sector.
         amount : float64[n_rows, n_lanes], currency
-            Face value sold.
+            Face value sold; negative amounts are bought from the sector instead.
         source : str
             Who caused it.
         """
         self._change(name, rows, -amount)
-        self._lose(source, rows, amount)
+        self._lose(source, name, rows, buyer, amount)
         self._change(name, buyer, summed(amount))
-        self._lose(source, buyer, -summed(amount))
+        self._lose(source, name, buyer, (Each(buyer, rows, amount, -1.0),), -summed(amount))
         self._pay(buyer, rows, amount, source)
 
     def transfer_units(self, rows: slice, buyer: int, sold: Float, price: Float, source: str) -> None:
@@ -195,33 +212,36 @@ class Ledger:
         fair = state.fair_value[rows]
         paid = np.zeros((sold.shape[0], sold.shape[2]))
         for asset in range(sold.shape[1]):
+            if not sold[:, asset].any():
+                continue
             share = fair[:, asset, None]
             market = state.price[asset]
             booked = sold[:, asset] * (share * market + (1.0 - share))
             bought = summed(sold[:, asset])
             self._address("securities", rows, -booked)
-            self._lose(source, rows, booked)
+            self._lose(source, ("securities", asset), rows, buyer, booked)
             self._address("securities", buyer, bought * market)
-            self._lose(source, buyer, -bought * market)
+            sellers = Each(buyer, rows, sold[:, asset], -1.0, market)
+            self._lose(source, ("securities", asset), buyer, (sellers,), -bought * market)
             self._write(state.units[:, asset], rows, -sold[:, asset])
             self._write(state.units[:, asset], buyer, bought)
             paid += sold[:, asset] * price[asset]
         self._pay(buyer, rows, paid, source)
 
-    def destroy(self, row: int, amount: Float, source: str) -> None:
+    def destroy(self, rows: Rows, amount: Float, source: str) -> None:
         """Destroy real assets: the one thing whose loss nobody gains.
 
         Parameters
         ----------
-        row : int
-            Owner.
-        amount : float64[n_lanes], currency
+        rows : int or slice
+            Owners.
+        amount : float64[n_rows, n_lanes] or float64[n_lanes], currency
             What is gone.
         source : str
             Who caused it.
         """
-        self._change("real_assets", row, -amount)
-        self._lose(source, row, amount)
+        self._change("real_assets", rows, -amount)
+        self._lose(source, "real_assets", rows, None, amount)
 
     def revalue_price(self, price: Float, source: str) -> None:
         """Set market prices: holders and issuers are marked, what stands at cost is not.
@@ -238,7 +258,8 @@ class Ledger:
             rise = price[asset] - state.price[asset]
             gain = state.units[:, asset] * state.fair_value[:, asset, None] * rise
             self._address("securities", slice(None), gain)
-            self._lose(source, slice(None), -gain)
+            market = Market(state.units[:, asset], state.fair_value[:, asset], rise)
+            self._lose(source, ("securities", asset), slice(None), (market,), -gain)
             self._write(state.price, asset, rise)
 
     def revalue_worth(self, worth: Float, source: str) -> None:
@@ -251,12 +272,13 @@ class Ledger:
         source : str
             Who caused it.
         """
-        state = self.state
-        for claims in state.layers.values():
-            rise = layer_carried(state, claims, worth - state.worth)
+        state, change = self.state, worth - self.state.worth
+        for name, claims in state.layers.items():
+            rise = layer_carried(state, claims, change)
             self._address("provisions", slice(None), -rise)
-            self._lose(source, slice(None), -rise)
-        self._write(state.worth, slice(None), worth - state.worth)
+            debts = Edges(claims.rows, (claims.kept,), (claims.drawn, state.alive, change), -1.0)
+            self._lose(source, name, slice(None), (debts,), -rise)
+        self._write(state.worth, slice(None), change)
 
     def settle_claims(self, failing: Bool, recovery: Float, source: str) -> None:
         """Extinguish all debt of failing agents to other agents: paid in claims on the estate, the rest written off.
@@ -273,23 +295,26 @@ class Ledger:
         state = self.state
         ended = [self._end(name, claims, failing, recovery, source) for name, claims in state.layers.items()]
         self._write(state.alive, slice(None), -(state.alive * failing))
-        for paid, owed in ended:
-            self.create("estate_claims", slice(None), paid, source)
-            self.create("estate_due", slice(None), owed * recovery, source)
+        for paid, owed, debtors, creditors in ended:
+            self._pass_on("estate_claims", slice(None), paid, source, (debtors,))
+            self._pass_on("estate_due", slice(None), owed * recovery, source, (creditors,))
 
-    def _end(self, name: str, claims: Claims, failing: Bool, recovery: Float, source: str) -> tuple[Float, Float]:
-        """Address the end of one layer's debts; return what the estate owes creditors for them, and what was owed."""
+    def _end(
+        self, name: str, claims: Claims, failing: Bool, recovery: Float, source: str
+    ) -> tuple[Float, Float, Edges, Edges]:
+        """Address the end of one layer's debts; return what the estate pays for them, what was owed, by and to whom."""
         state = self.state
         ending = claims.drawn * state.alive * failing
         face, paid = claims.kept * reach(claims.rows, ending), claims.kept * reach(claims.rows, ending * recovery)
         owed = layer_owed(state, claims) * failing
         self._address(name, slice(None), -face)
-        self._lose(source, slice(None), face)
+        self._lose(source, name, slice(None), (Edges(claims.rows, (claims.kept,), (ending,)),), face)
         self._address(name + "@", slice(None), -owed)
-        self._lose(source, slice(None), -owed)
-        return paid, owed
+        self._lose(source, name, slice(None), (Edges(claims.columns, (ending,), (claims.kept,), -1.0),), -owed)
+        debtors = Edges(claims.rows, (claims.kept,), (ending, recovery), -1.0)
+        return paid, owed, debtors, Edges(claims.columns, (ending, recovery), (claims.kept,))
 
-    def roll(self, layer: str, kept: Float, drawn: Float, source: str) -> None:
+    def roll(self, layer: str, kept: Float, drawn: Float, source: str, for_cash: bool = True) -> None:
         """Bring a layer's multipliers to new values: what claims fall by is repaid in cash, what they grow by is lent.
 
         Parameters
@@ -300,6 +325,8 @@ class Ledger:
             New share of its claims that each creditor has not called, and of its debt that each debtor has not repaid.
         source : str
             Who caused it.
+        for_cash : bool
+            Whether cash moves the other way; a guarantee that is called grows without.
 
         Notes
         -----
@@ -308,15 +335,21 @@ class Ledger:
         state, claims, everyone = self.state, self.state.layers[layer], slice(None)
         face, owed = layer_face(state, claims), layer_owed(state, claims)
         carried = layer_carried(state, claims, state.worth)
-        self._write(claims.kept, everyone, kept - claims.kept)
-        self._write(claims.drawn, everyone, drawn - claims.drawn)
-        lent, borrowed = layer_face(state, claims) - face, layer_owed(state, claims) - owed
-        worth = layer_carried(state, claims, state.worth) - carried
+        # what the books expect follows from what was asked for, not from what is then written
+        asked = copy(claims)
+        asked.kept, asked.drawn = kept, drawn
+        lent, borrowed = layer_face(state, asked) - face, layer_owed(state, asked) - owed
+        worth = layer_carried(state, asked, state.worth) - carried
+        called, repaid = kept - claims.kept, drawn - claims.drawn
+        self._write(claims.kept, everyone, called)
+        self._write(claims.drawn, everyone, repaid)
         self._address(layer, everyone, lent)
         self._address(layer + "@", everyone, borrowed)
         self._address("provisions", everyone, lent - worth)
-        self._lose(source, everyone, borrowed - worth)
-        self.pay(lent, borrowed, source)
+        edges = Rolled(asked, called, repaid, state.alive, state.worth)
+        self._lose(source, layer, everyone, (edges,), borrowed - worth)
+        if for_cash:
+            self._move(lent, borrowed, source, (edges._replace(worth=None, sign=1.0),))
 
     def pay(self, paid: Float, received: Float, source: str) -> None:
         """Move cash between agents; both sides must have the same sum.
@@ -328,6 +361,9 @@ class Ledger:
         source : str
             Who caused it.
         """
+        self._move(paid, received, source, ())
+
+    def _move(self, paid: Float, received: Float, source: str, far: Far) -> None:
         everyone = slice(None)
         self._change("cash", everyone, received - paid)
-        self._lose(source, everyone, paid - received)
+        self._lose(source, "cash", everyone, far, paid - received)

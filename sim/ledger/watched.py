@@ -29,7 +29,7 @@ class WatchedLedger(Ledger):
     """
 
     def __init__(self, ledger: Ledger, name: str, source: str, on: Float | None = None) -> None:
-        self.state, self.books = ledger.state, ledger.books
+        self.state, self.books, self.witness = ledger.state, ledger.books, ledger.witness
         self._name, self._source = name, source
         self._off: Bool = np.zeros(ledger.state.n_lanes, dtype=np.bool_) if on is None else np.asarray(on) == 0.0
 
@@ -128,8 +128,8 @@ class WatchedLedger(Ledger):
         self._quiet("settle", paid)
         super().settle(name, rows, face, paid, source, via)
 
-    def fund_investors(self, outlay: Float, source: str) -> None:
-        """Check, then let outside investors draw reserves.
+    def fund_investors(self, outlay: Float, source: str, sector: str = "outside") -> None:
+        """Check, then let outside investors, or the deposit insurer, draw reserves.
 
         Parameters
         ----------
@@ -137,10 +137,15 @@ class WatchedLedger(Ledger):
             What they are about to pay.
         source : str
             The plug-in's own name.
+        sector : str
+            ``"outside"`` or ``"deposit_insurer"``.
         """
         self._sourced("fund_investors", source)
+        if sector not in ("outside", "deposit_insurer"):
+            raise self._refuse(f"fund_investors: sector = {shown(sector)}; allowed: 'outside', 'deposit_insurer'")
         self._checked("fund_investors: outlay", outlay, ())
-        super().fund_investors(outlay, source)
+        self._quiet("fund_investors", outlay)
+        super().fund_investors(outlay, source, sector)
 
     def transfer(self, name: str, rows: slice, buyer: int, amount: Float, source: str) -> None:
         """Check, then sell an asset column.
@@ -187,22 +192,22 @@ class WatchedLedger(Ledger):
         self._quiet("transfer_units", sold)
         super().transfer_units(rows, buyer, sold, price, source)
 
-    def destroy(self, row: int, amount: Float, source: str) -> None:
+    def destroy(self, rows: Rows, amount: Float, source: str) -> None:
         """Check, then destroy real assets.
 
         Parameters
         ----------
-        row : int
-            Owner.
+        rows : int or slice
+            Owners.
         amount : float64[n_rows, n_lanes] or float64[n_lanes], currency
             Finite, not negative.
         source : str
             The plug-in's own name.
         """
         self._sourced("destroy", source)
-        self._checked("destroy: amount", amount, (), row)
+        self._checked("destroy: amount", amount, self._rows(rows), rows)
         self._quiet("destroy", amount)
-        super().destroy(row, amount, source)
+        super().destroy(rows, amount, source)
 
     def revalue_price(self, price: Float, source: str) -> None:
         """Check, then set market prices.
@@ -252,7 +257,7 @@ class WatchedLedger(Ledger):
         self._quiet("settle_claims", failing)
         super().settle_claims(failing, recovery, source)
 
-    def roll(self, layer: str, kept: Float, drawn: Float, source: str) -> None:
+    def roll(self, layer: str, kept: Float, drawn: Float, source: str, for_cash: bool = True) -> None:
         """Check, then bring the multipliers of a layer to new values.
 
         Parameters
@@ -263,6 +268,8 @@ class WatchedLedger(Ledger):
             New multipliers, not negative.
         source : str
             The plug-in's own name.
+        for_cash : bool
+            Whether cash moves the other way.
         """
         self._sourced("roll", source)
         if layer not in self.state.layers:
@@ -272,7 +279,7 @@ class WatchedLedger(Ledger):
         self._checked(f"roll {layer}: drawn", drawn, (self.state.n_agents,), slice(None))
         self._quiet("roll", kept - claims.kept)
         self._quiet("roll", drawn - claims.drawn)
-        super().roll(layer, kept, drawn, source)
+        super().roll(layer, kept, drawn, source, for_cash)
 
     def pay(self, paid: Float, received: Float, source: str) -> None:
         """Check, then move cash between agents.

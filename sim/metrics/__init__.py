@@ -1,5 +1,18 @@
 """What a run reports: plain functions of the state, registered with unit and meaning."""
 
+from sim.metrics import bearers, conduct, liquidity, operations, ratios, recovery
 from sim.metrics.losses import METRICS, Metric, describe, measure, names
 
-__all__ = ["METRICS", "Metric", "describe", "measure", "names"]
+__all__ = [
+    "METRICS",
+    "Metric",
+    "bearers",
+    "conduct",
+    "describe",
+    "liquidity",
+    "measure",
+    "names",
+    "operations",
+    "ratios",
+    "recovery",
+]

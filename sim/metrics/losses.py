@@ -24,7 +24,7 @@ class Metric(NamedTuple):
     Parameters
     ----------
     unit : str
-        ``"currency"`` or ``"1"``.
+        ``"currency"``, ``"1"``, or of time ``"days"``.
     meaning : str
         One line.
     of : callable
@@ -59,7 +59,7 @@ def bank_loss(state: State, sources: slice = slice(None)) -> Float:
 
 
 def creditor_loss(system: System, state: State) -> Float:
-    """Return what households and investors lost as creditors of failed banks, costs of failure included.
+    """Return what households, investors and the deposit insurer lost as creditors of failed banks, costs included.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def creditor_loss(system: System, state: State) -> Float:
     if "credit" not in state.sources:
         return np.zeros(state.n_lanes)
     row = state.loss[state.sources.index("credit")]
-    return np.asarray(row[state.row("households")] + row[state.row("outside")])
+    return np.asarray(row[state.row("households")] + row[state.row("outside")] + row[state.row("deposit_insurer")])
 
 
 def system_loss(system: System, state: State) -> Float:
@@ -133,7 +133,20 @@ def contagion_loss(system: System, state: State) -> Float:
     return system_loss(system, state) - first_round_loss(system, state)
 
 
-def _channel_loss(name: str) -> Callable[[System, State], Float]:
+def channel_loss(name: str) -> Callable[[System, State], Float]:
+    """Return the metric of what banks lose through one channel.
+
+    Parameters
+    ----------
+    name : str
+        Of the channel.
+
+    Returns
+    -------
+    callable
+        ``(system, state) -> float64[n_lanes]``, currency; 0 where the channel does not act.
+    """
+
     def of(system: System, state: State) -> Float:
         if name not in state.sources:
             return np.zeros(state.n_lanes)
@@ -188,7 +201,7 @@ class Metrics(Registry[Metric]):
     def __getitem__(self, name: str) -> Metric:
         if name in self._of_channels() and name not in self._own and name not in self.others():
             channel = name.removesuffix("_loss")
-            return Metric("currency", f"Lost by banks through {channel} (plug-in)", _channel_loss(channel))
+            return Metric("currency", f"Lost by banks through {channel} (plug-in)", channel_loss(channel))
         found = super().__getitem__(name)
         return found if name in self._own else found._replace(of=_guarded(name, self.others().get(name, ""), found.of))
 
@@ -236,9 +249,9 @@ _OURS: dict[str, Metric] = {
     "credit_loss": Metric(
         "currency",
         "Lost by banks through claims on each other (relief by own default not counted)",
-        _channel_loss("credit"),
+        channel_loss("credit"),
     ),
-    "market_loss": Metric("currency", "Lost by banks through fire sales", _channel_loss("market")),
+    "market_loss": Metric("currency", "Lost by banks through fire sales", channel_loss("market")),
     "creditor_loss": Metric("currency", "Losses of failed banks' outside creditors", creditor_loss),
     "defaults": Metric("1", "Banks in default", _defaults),
     "defaulted_assets": Metric("1", "Share of all bank assets held by banks in default", _defaulted_assets),

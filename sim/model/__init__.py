@@ -96,7 +96,8 @@ class ContagionModel(mesa.Model):  # type: ignore[misc]
             raise UsageError("a model needs a seed: pass seed=, or set monte_carlo.seed in the scenario")
         self.draw, self.numbers_seed = int(draw), int(seed)
         super().__init__(rng=np.random.default_rng([self.numbers_seed % 2**64, self.numbers_seed >> 64, self.draw]))
-        self.system = build(self.played, seed=seed) if system is None else system
+        network = self.draw % self.played.monte_carlo.networks
+        self.system = build(self.played, seed=seed, network=network) if system is None else system
         self.simulation = Simulation(self.system, self.played, np.array([draw]), seed, rules=self._rules())
         self._seen: View | None = None
         self._rule: Decision | None = None

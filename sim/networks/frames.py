@@ -5,21 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sim.errors import InputError, Problem
+from sim.errors import InputError, Problem, UsageError
+from sim.networks.columns import RULES
 from sim.networks.files import meant, quoted
-from sim.networks.read import ASSETS, BANKS, EXPOSURES, HOLDINGS
-from sim.networks.table import ColumnRule
 
 if TYPE_CHECKING:
     import pandas as pd
-
-RULES: Mapping[str, Mapping[str, ColumnRule]] = {
-    "banks": BANKS,
-    "exposures": EXPOSURES,
-    "holdings": HOLDINGS,
-    "assets": ASSETS,
-}
-"""Columns by table, as in the files of a system folder."""
 
 
 def tables_of(
@@ -41,9 +32,13 @@ def tables_of(
     ------
     InputError
         If required columns are missing, all of them at once.
+    UsageError
+        If a name is that of no table.
     """
     import pandas as pd
 
+    if strange := [name for name in frames if name not in RULES]:
+        raise UsageError(f"{strange[0]!r} is no table of a system; allowed: {', '.join(RULES)}")
     plain, problems, warnings = dict[str, dict[str, list[Any]]](), list[Problem](), list[Problem]()
     for table, frame in frames.items():
         if frame is None:

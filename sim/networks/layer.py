@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,8 @@ class Layer:
         What the weights are measured in.
     imputed : bool
         Whether the weights were reconstructed or generated, and not observed.
+    note : str
+        What a reader should know of how they were made.
 
     Raises
     ------
@@ -57,6 +59,7 @@ class Layer:
     csr: Csr
     unit: str = "currency"
     imputed: bool = False
+    note: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ids", tuple(self.ids))
@@ -176,6 +179,38 @@ class Layer:
         """The same edges read from the debtor: row j holds who is exposed to j."""
         return self.csr.transposed()
 
+    @property
+    def totals(self) -> tuple[Float, Float]:
+        """Sums by row and by column, each ``float64[n]``, in units of `unit`."""
+        matrix = self.to_scipy()
+        rows, columns = (np.asarray(matrix.sum(axis=axis), dtype=np.float64).ravel() for axis in (1, 0))
+        return rows, columns
+
+    def among(self, ids: Sequence[str]) -> Layer:
+        """Return the same claims in a longer list of agents.
+
+        Parameters
+        ----------
+        ids : sequence of str
+            The agents of this layer, in the same order, then others.
+
+        Returns
+        -------
+        Layer
+            The others have no claims and owe nothing.
+
+        Raises
+        ------
+        UsageError
+            If the list begins with other agents.
+        """
+        if tuple(ids[: len(self.ids)]) != self.ids:
+            raise UsageError(f"layer {shown(self.name)}: the list must begin with its own {len(self.ids)} agents")
+        more = len(ids) - len(self.ids)
+        rows = np.concatenate([self.indptr, np.full(more, self.indptr[-1])])
+        wider = Csr(rows, self.indices, self.weights, self.csr.n_columns + more)
+        return replace(self, ids=tuple(ids), csr=wider)
+
     def pull(self, signal: npt.ArrayLike) -> Float:
         """Return what each agent feels when its counterparties send a signal.
 
@@ -265,6 +300,7 @@ class Layer:
         ]
         shown = [table(["exposed", "to", self.unit], largest, left=2, caption="Largest")] if largest else []
         notes = ["Reconstructed or generated, not observed."] if self.imputed else []
+        notes += [f"{self.note[:1].upper()}{self.note[1:]}."] if self.note else []
         return card("Layer", self.name, "", facts, shown, notes)
 
 

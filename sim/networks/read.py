@@ -1,4 +1,4 @@
-"""The tables of a system folder: banks, exposures, holdings, assets; each checked in itself and against the others."""
+"""The tables of a system folder, each checked in itself and against the others."""
 
 from __future__ import annotations
 
@@ -10,64 +10,20 @@ from pathlib import Path
 import numpy as np
 
 from sim.errors import SHOWN, InputError, Problem
+from sim.networks.columns import ASSETS, BANKS, EXPOSURES, HOLDINGS, RULES
 from sim.networks.files import meant, quoted
 from sim.networks.table import MOST_PROBLEMS, ColumnRule, Table, in_order, read_table, scan_table
 
-__all__ = ["ColumnRule", "Table", "read_assets", "read_banks", "read_exposures", "read_holdings", "read_table"]
-
-_AMOUNT, _NUMBER, _SHARE = ColumnRule("amount"), ColumnRule("number"), ColumnRule("share")
-_TEXT, _IMPUTED = ColumnRule("text"), ColumnRule("names")
-_KEY, _REFERENCE = ColumnRule("id", required=True, unique=True), ColumnRule("id", required=True)
-
-BANKS = {
-    "id": _KEY,
-    "name": _TEXT,
-    "country": _TEXT,
-    "total_assets": ColumnRule("amount", required=True),
-    "equity": ColumnRule("number", required=True),
-    "cash": _AMOUNT,
-    "loans": _AMOUNT,
-    "deposits_insured": _AMOUNT,
-    "deposits_uninsured": _AMOUNT,
-    "deposits_wholesale": _AMOUNT,
-    "other_liabilities": _AMOUNT,
-    "interbank_assets": _AMOUNT,
-    "interbank_liabilities": _AMOUNT,
-    "rwa": _AMOUNT,
-    "cet1": _NUMBER,
-    "tier1": _NUMBER,
-    "leverage_ratio": _NUMBER,
-    "imputed": _IMPUTED,
-}
-"""Columns of ``banks.csv``; amounts in the currency unit of the scenario."""
-
-EXPOSURES = {
-    "creditor": _REFERENCE,
-    "debtor": _REFERENCE,
-    "amount": ColumnRule("amount", required=True, hint="a claim the other way goes on its own row"),
-    "layer": ColumnRule("id"),
-    "imputed": _IMPUTED,
-}
-"""Columns of ``exposures.csv``."""
-
-HOLDINGS = {
-    "agent": _REFERENCE,
-    "asset": _REFERENCE,
-    "amount": ColumnRule("amount", required=True),
-    "fair_value_share": _SHARE,
-    "imputed": _IMPUTED,
-}
-"""Columns of ``holdings.csv``."""
-
-ASSETS = {
-    "asset": _KEY,
-    "name": _TEXT,
-    "depth": ColumnRule("amount", required=True),
-    "issuer": ColumnRule("id"),
-    "price_floor": _SHARE,
-    "imputed": _IMPUTED,
-}
-"""Columns of ``assets.csv``; depth in the currency unit: sales that take the whole price under linear impact."""
+__all__ = [
+    "ColumnRule",
+    "Table",
+    "read_agents",
+    "read_assets",
+    "read_banks",
+    "read_exposures",
+    "read_holdings",
+    "read_table",
+]
 
 
 def read_banks(path: Path) -> Table:
@@ -91,6 +47,32 @@ def read_banks(path: Path) -> Table:
     table, problems = scan_table(path, BANKS)
     if not table.n_rows and not problems:
         problems.append(Problem("no banks", table.path))
+    return _accepted(table, chain(problems, _lookalikes(table, "id")))
+
+
+def read_agents(path: Path, kind: str) -> Table:
+    """Read the agents of one type.
+
+    Parameters
+    ----------
+    path : Path
+        Such as ``tech_firms.csv`` or ``.parquet``; columns as in `sim.networks.columns`.
+    kind : {"banks", "tech_firms", "platforms", "funds"}
+        Which type.
+
+    Returns
+    -------
+    Table
+        One row an agent.
+
+    Raises
+    ------
+    InputError
+        Every problem found; also ids that differ only in case or Unicode form.
+    """
+    if kind == "banks":
+        return read_banks(path)
+    table, problems = scan_table(path, RULES[kind])
     return _accepted(table, chain(problems, _lookalikes(table, "id")))
 
 

@@ -50,10 +50,7 @@ def max_entropy(
     """
     if not tol > 0 or max_rounds < 1:
         raise InputError(f"tol is {tol!r} and max_rounds is {max_rounds!r}; allowed: above 0, and 1 or more")
-    lent, owed = _vector("assets", assets), _vector("liabilities", liabilities)
-    problems = _margin_problems(lent, owed) or _fit_problems(lent, owed, tol)
-    if problems:
-        raise InputError([Problem(problem, key=key) for key, problem in problems])
+    lent, owed = check_margins(assets, liabilities, tol)
     total = float(lent.sum())
     if total == 0:
         exposures = empty(lent.size, lent.size)
@@ -73,6 +70,33 @@ def max_entropy(
     if not gap <= tol:
         raise ConvergenceError("max_entropy", rounds, gap, tol, exposures)
     return exposures
+
+
+def check_margins(assets: npt.ArrayLike, liabilities: npt.ArrayLike, tol: float = 1e-12) -> tuple[Float, Float]:
+    """Return totals as numbers, if any network has them.
+
+    Parameters
+    ----------
+    assets, liabilities : float64[n]
+        Row sums and column sums, in currency.
+    tol : float
+        Relative gap between the two grand totals that is taken for rounding.
+
+    Returns
+    -------
+    tuple of float64[n]
+        Copies.
+
+    Raises
+    ------
+    InputError
+        As for `max_entropy`.
+    """
+    lent, owed = _vector("assets", assets), _vector("liabilities", liabilities)
+    problems = _margin_problems(lent, owed) or _fit_problems(lent, owed, tol)
+    if problems:
+        raise InputError([Problem(problem, key=key) for key, problem in problems])
+    return lent, owed
 
 
 def margin_gap(exposures: Float, assets: npt.ArrayLike, liabilities: npt.ArrayLike) -> float:

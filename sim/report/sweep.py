@@ -27,6 +27,9 @@ ACROSS = 3
 WRITTEN = 120
 """Cells of a map whose values are written into them."""
 
+FEW = 8
+"""Columns of a map from which on it is never drawn narrow."""
+
 LEFT, RIGHT, GAP_X, GAP_Y = 0.62, 0.3, 0.62, 0.95
 """Inches around and between panels."""
 
@@ -44,7 +47,7 @@ def sweep_figure(
     keys : sequence of str
         Columns that were swept over.
     title : str
-        Of the figure.
+        Of the figure; empty for panels that stand alone, each with its own legend.
     subtitle : str
         How it was made.
     label : tuple of str
@@ -70,12 +73,13 @@ def sweep_figure(
         lost = int(table["value"].isna().sum())
         note += f"{lost} runs without a result are left out. " if lost else ""
         note += f"{len(keys) - MOST_PANELS} further keys are not shown." if len(keys) > MOST_PANELS else ""
-        wide = 4.8 if len(panels) == 1 else 3.3
+        # a panel that stands alone may be shown as narrow as a telephone: there small is large
+        wide = 4.8 if len(panels) == 1 and title else 3.3
         figure, axes = _sheet(len(panels), (wide, 2.7), (title, subtitle), note, named=len(policies) > 1)
         for ax, key in zip(axes, panels, strict=True):
             _panel(ax, chosen, policies if keys else [""], key, label, joined=len(keys) == 1)
         if len(policies) > 1 and keys:
-            _legend(figure, policies)
+            _legends(figure, policies, together=bool(title))
     return figure
 
 
@@ -105,7 +109,7 @@ def _sheet(
     room = (wide - 2 * RIGHT) * 72.0
     head, below = wrapped(heads[0], room, style.TITLE, "bold", lines=3), wrapped(heads[1], room, style.HEAD, lines=4)
     foot = wrapped(note, room, style.SMALL, lines=3)
-    second = 0.22 + 1.35 * style.TITLE / 72.0 * (head.count("\n") + 1)
+    second = 0.22 + (1.35 * style.TITLE / 72.0 * (head.count("\n") + 1) if head else 0.0)
     top = second + 1.4 * style.HEAD / 72.0 * (below.count("\n") + 1) + 0.4 + (0.25 if named else 0.0)
     bottom = 0.62 + (0.2 + 1.3 * style.SMALL / 72.0 * (foot.count("\n") + 1) if foot else 0.0)
     high = top + bottom + down * tall + (down - 1) * GAP_Y
@@ -121,19 +125,24 @@ def _sheet(
     return figure, axes
 
 
-def _legend(figure: Figure, policies: Sequence[str]) -> None:
-    """Name the policies in a row under the subtitle."""
+def _legends(figure: Figure, policies: Sequence[str], *, together: bool) -> None:
+    """Name the policies in a row under the subtitle, or above each panel."""
     from matplotlib.lines import Line2D
 
     handles = [
         Line2D([], [], color=COLOURS[k % 8], marker=MARKERS[k % 8], markersize=4.5, linewidth=1.4)
         for k in range(len(policies))
     ]
+    names = [wrapped(name, 200.0, style.BASE, lines=1) for name in policies]
+    look: dict[str, Any] = {"loc": "lower left", "frameon": False, "fontsize": style.BASE, "handlelength": 1.6}
     top = max(ax.get_position().y1 for ax in figure.axes)
-    figure.legend(
-        handles, [printable(name) for name in policies], loc="lower left", ncols=6, frameon=False, fontsize=style.BASE,
-        bbox_to_anchor=(0.35 * LEFT / figure.get_figwidth(), top + 0.22 / figure.get_figheight()), handlelength=1.6,
-    )  # fmt: skip
+    if together:
+        place = (0.35 * LEFT / figure.get_figwidth(), top + 0.22 / figure.get_figheight())
+        figure.legend(handles, names, ncols=6, bbox_to_anchor=place, **look)
+        return
+    for ax in figure.axes:
+        # above the label of the vertical axis, which lies flat above it
+        ax.legend(handles, names, ncols=2, bbox_to_anchor=(-0.02, 1.0 + 18.0 / style.extent(ax)[1]), **look)
 
 
 def _panel(
@@ -149,10 +158,10 @@ def _panel(
     style.dressed(ax, "", printable(key), label)
     values = [value for table in tables for value in table[key]]
     numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    names = list(dict.fromkeys(map(str, values)))
+    names = list(dict.fromkeys(map(_name, values)))
     pooled = len(policies) < len(tables)
     for k, table in enumerate(tables):
-        at = np.array([float(v) if numeric else names.index(str(v)) for v in table[key]], dtype=np.float64)
+        at = np.array([float(v) if numeric else names.index(_name(v)) for v in table[key]], dtype=np.float64)
         shift = 0.0 if numeric or pooled else 0.12 * (k - (len(tables) - 1) / 2)
         good = table["value"].notna().to_numpy()
         _series(ax, (at + shift)[good], table[good], 0 if pooled else k, joined=numeric and joined and _is_function(at))
@@ -171,6 +180,11 @@ def _panel(
     _few_ticks(ax.yaxis)
     if not seen:
         style.blank(ax, "no run has a result")
+
+
+def _name(value: Any) -> str:
+    """A value that is no number, as a scenario writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _few_ticks(axis: Any) -> None:
@@ -219,12 +233,16 @@ def _maps(
     norm = Normalize(low, high if high > low else low + 1.0)
     lost = "Crossed out: nothing came out of the run. " if good.size < values.size else ""
     widest = max(width(_short(value), style.BASE) for value in tables[0][keys[1]]) / 72.0
-    what = f"{heads[1]}. In the cells: {', '.join(filter(None, label))}"
+    what = f"{heads[1]}. In the cells: {', '.join(filter(None, label))}" if heads[0] else ""
     size = (4.4, 3.1 if len(tables) == 1 else 2.6)
+    if not heads[0] and tables[0][keys[0]].nunique() < FEW:
+        size = (3.3, 2.6)
     figure, axes = _sheet(len(tables), size, (heads[0], what), f"{lost}Darker: larger.", left=max(LEFT, widest + 0.3))
     for ax, table, policy in zip(axes, tables, policies, strict=True):
         _map(ax, table, keys, (shades, norm))
-        style.dressed(ax, policy, keys[0], keys[1])
+        style.dressed(
+            ax, policy, keys[0], keys[1], "" if heads[0] else f"In the cells: {', '.join(filter(None, label))}"
+        )
         ax.grid(visible=False)
         ax.tick_params(length=0)
     return figure
@@ -265,4 +283,4 @@ def _short(value: Any) -> str:
     """A number in few digits, a text in few letters."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-    return wrapped(str(value), 110.0, style.BASE, lines=1)
+    return wrapped(_name(value), 110.0, style.BASE, lines=1)

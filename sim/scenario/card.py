@@ -115,4 +115,6 @@ def _system(scenario: Scenario) -> str:
         return f"{len(given.banks):,} banks, given in Python"
     if source is None:
         return "none"
-    return f"{source.agents.banks.file}" + (f", {source.currency}" if source.currency else "")
+    banks = source.agents.banks
+    origin = f"{banks.generator.name} (generated)" if banks.generator is not None else f"{banks.file}"
+    return origin + (f", {source.currency}" if source.currency else "")

@@ -12,7 +12,11 @@ from pydantic_core import ErrorDetails
 
 from sim.channels import CHANNELS, Channel
 from sim.errors import InputError, PluginError, Problem, UnknownNameError, nearest, shown
+from sim.networks.base import Maker
+from sim.networks.generators import GENERATORS
 from sim.scenario.schema import VERSION, Scenario
+from sim.scenario.sources import SOURCES, takes
+from sim.scenario.valuation import take_valuation
 from sim.shocks import SHOCKS, Shock
 
 Place = tuple[str, int | None]
@@ -63,7 +67,7 @@ def checked(data: Mapping[str, Any], places: Mapping[Loc, Place] | None = None) 
 
 
 def records(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    """Turn the shocks and channels of plain data into plug-in records.
+    """Turn the shocks, channels and network generators of plain data into plug-in records.
 
     Parameters
     ----------
@@ -81,6 +85,8 @@ def records(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         made["shocks"] = _shocks(made["shocks"], problems)
     if "channels" in made:
         made["channels"] = _channels(made["channels"], problems)
+    if isinstance(made.get("system"), Mapping):
+        made["system"] = _system(made["system"], problems)
     return made, problems
 
 
@@ -125,10 +131,48 @@ def _channels(data: Any, problems: list[Problem]) -> Any:
         if item is not None and not isinstance(item, Mapping):
             problems.append(Problem(f"{key} must be a mapping, got {shown(item)}", key=key))
             continue
-        found = _record(CHANNELS, name, dict(item or {}), (key, key), problems)
+        rest = dict(item or {})
+        if name == "credit" and "valuation" in rest:
+            take_valuation(key, rest, _record, problems)
+        found = _record(CHANNELS, name, rest, (key, key), problems)
         if found is not None:
             made[str(name)] = found
     return made
+
+
+def _system(data: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
+    """The system with the generators of its parts as records."""
+    made = dict(data)
+    for at in SOURCES:
+        *above, name = at
+        if above and isinstance(made.get(above[0]), Mapping):
+            made[above[0]] = here = dict(made[above[0]])
+        elif above:
+            continue
+        else:
+            here = made
+        if isinstance(here.get(name), Mapping):
+            here[name] = _source(at, here[name], problems)
+    return made
+
+
+def _source(at: tuple[str, ...], data: Mapping[str, Any], problems: list[Problem]) -> Any:
+    """Where a part comes from, its generator a record; parameters of a generator stand beside its name."""
+    name = data.get("generator")
+    if name is None or isinstance(name, Maker):
+        return data
+    key = ".".join(("system", *at))
+    # a way too many, and what belongs to the part itself, is looked at by the schema
+    own = {each: value for each, value in data.items() if each in SOURCES[at].model_fields and each != "generator"}
+    rest = {each: value for each, value in data.items() if each not in own and each != "generator"}
+    found = _record(GENERATORS, name, rest, (f"{key}.generator", key), problems)
+    if found is not None and not takes(at, type(found)):
+        fit = [each for each in GENERATORS if each in GENERATORS.others() or takes(at, GENERATORS[each])]
+        text = f"{key}.generator: {name} does not make {at[-1]}; allowed: {', '.join(fit) or 'none'}"
+        problems.append(Problem(text, key=f"{key}.generator"))
+        found = None
+    # what could not be made is told already: a stand-in keeps the schema from telling it again
+    return {**own, "generator": found} if found is not None else {"file": "none"}
 
 
 def _record(registry: Any, name: Any, data: dict[str, Any], keys: tuple[str, str], problems: list[Problem]) -> Any:
@@ -150,6 +194,32 @@ def _record(registry: Any, name: Any, data: dict[str, Any], keys: tuple[str, str
     except ValidationError as error:
         problems += told(error, cls, parameters_at)
     return None
+
+
+def networks_problems(scenario: Scenario) -> list[Problem]:
+    """Return why several networks cannot be played.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Otherwise checked.
+
+    Returns
+    -------
+    list of Problem
+        Empty for one network.
+    """
+    key, networks = "monte_carlo.networks", scenario.monte_carlo.networks
+    if networks == 1:
+        return []
+    if not any(each.is_random for each in scenario.generators):
+        text = "there is only one network, as no layer has a random generator; allowed: 1, or a layer such as "
+        text += "system: {layers: {interbank: {generator: fitness, density: 0.12}}}"
+        return [Problem(f"{key} = {networks}: {text}", key=key)]
+    if scenario.monte_carlo.sampler == "antithetic":
+        text = "draws 2k and 2k + 1 mirror each other (sampler: antithetic) and would play on different networks"
+        return [Problem(f"{key} = {networks}: {text}; allowed: 1, or sampler: philox or sobol", key=key)]
+    return []
 
 
 def told(error: ValidationError, model: type[BaseModel], key: str = "") -> list[Problem]:

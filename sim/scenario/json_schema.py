@@ -9,11 +9,15 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from sim.channels import CHANNELS
-from sim.errors import PluginError
+from sim.errors import PluginError, Problem
+from sim.ledger.watched import named
 from sim.metrics import names as metric_names
-from sim.plugins import Registry
+from sim.networks.generators import GENERATORS
+from sim.plugins import Registry, foreign
 from sim.scenario.schema import VERSION, Scenario
+from sim.scenario.sources import SOURCES, WAYS, takes
 from sim.shocks import SHOCKS
+from sim.valuations import RULES
 
 Node = dict[str, Any]
 
@@ -25,13 +29,15 @@ WRITTEN = ("version", "name", "system")
 """What a file says itself unless it has a base."""
 
 
-def scenario_schema(*, plugins: bool = False) -> Node:
+def scenario_schema(*, plugins: bool = False, unusable: list[Problem] | None = None) -> Node:
     """Return the JSON Schema of a scenario file.
 
     Parameters
     ----------
     plugins : bool
         Whether to load installed plug-ins for their parameters; without, any parameters are accepted under their names.
+    unusable : list of Problem, optional
+        Takes in what is wrong with plug-ins that cannot be loaded; they are left as those that are not loaded.
 
     Returns
     -------
@@ -41,7 +47,7 @@ def scenario_schema(*, plugins: bool = False) -> Node:
     Raises
     ------
     PluginError
-        If an installed plug-in cannot be loaded.
+        If an installed plug-in cannot be loaded, and `unusable` is not given.
 
     Examples
     --------
@@ -49,8 +55,10 @@ def scenario_schema(*, plugins: bool = False) -> Node:
     >>> scenario_schema()["properties"]["monte_carlo"]["description"]
     'Draws and seed.'
     """
-    channels, shocks = (_classes(registry, plugins) for registry in (CHANNELS, SHOCKS))
-    models: list[type[BaseModel]] = [Scenario, *filter(None, channels.values()), *filter(None, shocks.values())]
+    sorts = (CHANNELS, SHOCKS, GENERATORS, RULES)
+    channels, shocks, networks, rules = (_classes(registry, plugins, unusable) for registry in sorts)
+    plugged = [cls for classes in (channels, shocks, networks, rules) for cls in classes.values() if cls is not None]
+    models: list[type[BaseModel]] = [Scenario, *plugged]
     told, shared = models_json_schema([(model, "validation") for model in models], ref_template="#/$defs/{model}")
     defs: dict[str, Node] = shared["$defs"]
     at = {model: told[(model, "validation")]["$ref"].rpartition("/")[2] for model in models}
@@ -60,6 +68,9 @@ def scenario_schema(*, plugins: bool = False) -> Node:
     for name, cls in shocks.items():
         if cls is not None:
             _kind(defs[at[cls]], name)
+    _sources(defs, networks, {cls: defs[name] for cls, name in at.items()})
+    if credit := channels.get("credit"):
+        _name_rules(defs[at[credit]], {name: defs[at[cls]] if cls is not None else None for name, cls in rules.items()})
     root = defs.pop(at[Scenario])
     root["properties"]["shocks"]["items"] = {
         "anyOf": [
@@ -116,19 +127,55 @@ def plugin_schema(cls: type[BaseModel]) -> Node:
     for node in defs.values():
         _tidy(node)
         _bare_numbers(node)
+    if cls is CHANNELS["credit"]:
+        _name_rules(defs[told[(cls, "validation")]["$ref"].rpartition("/")[2]], dict.fromkeys(RULES.others()))
     return defs[told[(cls, "validation")]["$ref"].rpartition("/")[2]] | {"$defs": defs}
 
 
-def _classes(registry: Registry[Any], plugins: bool) -> dict[str, type[BaseModel] | None]:
-    """Records by name; None for those of other packages that are not to be loaded."""
+def _classes(
+    registry: Registry[Any], plugins: bool, unusable: list[Problem] | None
+) -> dict[str, type[BaseModel] | None]:
+    """Records by name; None for those of other packages that are not to be loaded, or cannot be."""
     others = registry.others()
     found: dict[str, type[BaseModel] | None] = {}
     for name in registry.names():
-        cls = registry[name] if plugins or name not in others else None
-        if cls is not None and not issubclass(cls, BaseModel):
-            raise PluginError(f"{registry.sort} {name!r} is no record of parameters")
-        found[name] = cls
+        try:
+            found[name] = _class(registry, name) if plugins or name not in others else None
+        except PluginError as error:
+            if unusable is None:
+                raise
+            unusable.append(Problem(str(error)))
+            found[name] = None
     return found
+
+
+def _class(registry: Registry[Any], name: str) -> type[BaseModel]:
+    """One record, of which a schema can be made."""
+    cls = registry[name]
+    if not issubclass(cls, BaseModel):
+        raise PluginError(f"{registry.sort} {name!r} is no record of parameters")
+    try:
+        if foreign(cls):
+            cls.model_json_schema()
+    except Exception as error:
+        first = str(error).partition("\n")[0]
+        raise PluginError(
+            f"{named(name, cls.package)} has parameters of which no schema can be made: {first}"
+        ) from error
+    found: type[BaseModel] = cls
+    return found
+
+
+def _name_rules(credit: Node, rules: Mapping[str, Node | None]) -> None:
+    """Let the credit channel name valuations of other packages, alone or with their parameters."""
+    others = {name: record or {"type": "object"} for name, record in rules.items() if name in RULES.others()}
+    if not others:
+        return
+    field = credit["properties"]["valuation"]
+    record: Node = {"type": "object", "properties": others, "patternProperties": {PACKAGED: {"type": "object"}}}
+    record |= {"additionalProperties": False, "minProperties": 1, "maxProperties": 1}
+    named = {"type": field.pop("type"), "enum": [*field.pop("enum"), *others]}
+    field["anyOf"] = [named, {"type": "string", "pattern": PACKAGED}, record]
 
 
 def _tidy(node: Node) -> None:
@@ -139,10 +186,13 @@ def _tidy(node: Node) -> None:
 
 
 def _bare_numbers(node: Node) -> None:
-    """Let a size be a bare number, and name exactly one law otherwise."""
-    if node.get("title") == "Size" and "fixed" in node.get("properties", {}):
+    """Let a size, a duration or a factor be a bare number, and name exactly one law otherwise."""
+    if node.get("title") in ("Size", "Duration", "Factor") and "fixed" in node.get("properties", {}):
         law = {key: node.pop(key) for key in ("additionalProperties", "properties", "type")}
-        number = {"type": "number", "minimum": 0, "maximum": 1, "description": "The same in every draw."}
+        fixed = law["properties"]["fixed"]
+        bounds = next((each for each in fixed.get("anyOf", ()) if each.get("type") == "number"), fixed)
+        number = {key: bounds[key] for key in ("type", "minimum", "maximum") if key in bounds}
+        number["description"] = "The same in every draw."
         node["anyOf"] = [number, law | {"minProperties": 1, "maxProperties": 1}]
 
 
@@ -154,15 +204,51 @@ def _kind(node: Node, name: str) -> Node:
     return node
 
 
+def _sources(defs: dict[str, Node], networks: Mapping[str, Any], records: Mapping[Any, Node]) -> None:
+    """Give each part of a system a definition of its own, with the generators that can make it."""
+    plain = {cls.__name__: defs[cls.__name__] for cls in SOURCES.values()}
+    for place, cls in SOURCES.items():
+        fitting = {name: made for name, made in networks.items() if made is None or takes(place, made)}
+        name = f"{cls.__name__}_{place[-1]}"
+        defs[name] = _source(plain[cls.__name__], fitting, records)
+        owner = defs[{"agents": "AgentSources", "layers": "LayerSources"}.get(place[0], "SystemSource")]
+        _refer(owner["properties"][place[-1]], f"#/$defs/{name}")
+
+
+def _refer(node: Node, ref: str) -> None:
+    """Change what a node refers to."""
+    for each in (node, *node.get("anyOf", ())):
+        if "$ref" in each:
+            each["$ref"] = ref
+
+
+def _source(node: Node, networks: Mapping[str, type[BaseModel] | None], records: Mapping[Any, Node]) -> Node:
+    """Where a part comes from: a file, a reconstruction, or a generator with its parameters beside its name."""
+    said = node["properties"]
+    own = {key: each for key, each in said.items() if key not in WAYS}
+    meaning = {"description": said["generator"]["description"]}
+    packaged: Node = {"type": "string", "pattern": PACKAGED}
+    # nothing is required: a file that builds on another one may change a parameter alone
+    ways: list[Node] = [node | {"properties": {key: said[key], **own}} for key in WAYS[:-1] if key in said]
+    ways.append(node | {"properties": {"generator": {"anyOf": [{"enum": list(networks)}, packaged]} | meaning}})
+    for name, cls in networks.items():
+        record: Node = {"type": "object"} if cls is None else records[cls]
+        parameters = {"generator": {"const": name} | meaning, **record.get("properties", {}), **own}
+        ways.append(record | {"properties": parameters})
+    ways.append({"type": "object", "properties": {"generator": packaged | meaning}, "required": ["generator"]})
+    return {"description": node["description"], "anyOf": ways}
+
+
 def _demands(node: Node, defs: Mapping[str, Node]) -> Node:
-    """What of a node is required, its own keys and those below."""
-    for each in options(node, defs):
-        below = {key: _demands(value, defs) for key, value in each.get("properties", {}).items()}
-        found: Node = {"required": each["required"]} if "required" in each else {}
-        found |= {"properties": kept} if (kept := {key: value for key, value in below.items() if value}) else {}
-        if found:
-            return found
-    return {}
+    """What of a node is required, its own keys and those below; of a part of the system, a way it comes about."""
+    ways = options(node, defs)
+    if len(ways) != 1:
+        named = {key for each in ways for key in each.get("properties", {})}
+        known = [key for key in WAYS if key in named]
+        return {"anyOf": [{"required": [key]} for key in known]} if known else {}
+    below = {key: _demands(value, defs) for key, value in ways[0].get("properties", {}).items()}
+    found: Node = {"required": ways[0]["required"]} if "required" in ways[0] else {}
+    return found | ({"properties": kept} if (kept := {key: value for key, value in below.items() if value}) else {})
 
 
 def options(node: Node, defs: Mapping[str, Node]) -> list[Node]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sim.errors import UnknownNameError
 from sim.scenario.json_schema import PACKAGED, Node, options
 
-UNIT = re.compile(r",\s+(1|currency|currency per piece|1 / currency|steps)\.$")
+UNIT = re.compile(r",\s+(1|currency|currency per piece|1 / currency|steps|hours|days|per year)\.$")
 """How a field's text ends where it names a unit; 1 stands for a pure number."""
 
 KINDS = {"number": "number", "integer": "whole number", "boolean": "true or false", "string": "text"}
@@ -88,7 +88,8 @@ def keys(node: Node, defs: Mapping[str, Node], prefix: str = "") -> list[Key]:
         if isinstance(record.get("additionalProperties"), dict):  # a mapping by names that a scenario chooses
             found += keys(record["additionalProperties"], defs, f"{prefix}NAME.")
         for name, below in record.get("properties", {}).items():
-            if "const" in below:
+            # of several ways to write a record, the first that has a key tells what it means
+            if "const" in below or any(key.name == prefix + name for key in found):
                 continue
             found.append(key_of(prefix + name, below, defs, required=name in record.get("required", ())))
             found += keys(below, defs, f"{prefix}{name}.")
@@ -144,7 +145,7 @@ def below_of(node: Node, defs: Mapping[str, Node]) -> dict[str, Node]:
     """
     found: dict[str, Node] = {}
     for record in options(node, defs):
-        found |= record.get("properties", {})
+        found |= {key: below for key, below in record.get("properties", {}).items() if key not in found}
         if "items" in record:
             for item in options(record["items"], defs):
                 said = item.get("properties", {})

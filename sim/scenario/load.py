@@ -9,6 +9,7 @@ from typing import Any
 from sim.errors import InputError, Problem, nearest, shown
 from sim.scenario.check import Loc, Place, checked
 from sim.scenario.schema import Origin, Scenario
+from sim.scenario.sources import SOURCES, WAYS
 from sim.scenario.strict import read_mapping
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -133,12 +134,38 @@ def _merged(path: Path, depth: int) -> tuple[dict[str, Any], dict[Loc, Place], P
     # a shock list replaces the base's as a whole, so its places must not show through
     if "shocks" in node.data:
         below_places = {key: value for key, value in below_places.items() if key[:1] != ("shocks",)}
-    own_system = node.data.get("system")
+    _forget_sources(below, below_places, node.data)
     return (
         _over(below, node.data),
         below_places | places,
-        path.resolve().parent if isinstance(own_system, Mapping) and "agents" in own_system else folder,
+        path.resolve().parent if _at(node.data, ("system", "agents", "banks", "file")) is not None else folder,
     )
+
+
+def _forget_sources(below: dict[str, Any], places: dict[Loc, Place], above: Mapping[str, Any]) -> None:
+    """Let a part that names where it comes from replace that of the base as a whole; parameters alone change it."""
+    for at in SOURCES:
+        here, there = _at(above, ("system", *at)), _at(below, ("system", *at))
+        if not isinstance(here, Mapping) or not isinstance(there, Mapping) or set(WAYS).isdisjoint(here):
+            continue
+        below.update(_without(below, ("system", *at)))
+        for key in [key for key in places if key[: len(at) + 1] == ("system", *at) and len(key) > len(at) + 1]:
+            del places[key]
+
+
+def _at(data: Any, path: tuple[str, ...]) -> Any:
+    """What stands at a path; None where nothing does."""
+    for key in path:
+        data = data.get(key) if isinstance(data, Mapping) else None
+    return data
+
+
+def _without(data: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    """A copy without what stands at a path."""
+    first, *rest = path
+    if not rest:
+        return {key: value for key, value in data.items() if key != first}
+    return {**data, first: _without(data[first], tuple(rest))}
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SerializeAsAny, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, SerializeAsAny, ValidationError, model_validator
 
 from sim.channels import PHASES, Channel
 from sim.errors import InputError, Problem, UnknownNameError
 from sim.metrics import METRICS
+from sim.networks.base import Maker
 from sim.plugins import origins
+from sim.scenario.monte_carlo import MonteCarlo
+from sim.scenario.sections import HoldingsSource, LayerSource, Section, TableSource
 from sim.shocks import Shock
 from sim.system import System
 
@@ -60,49 +63,20 @@ class Origin:
     system: System | None = None
 
 
-class Section(BaseModel):
-    """A frozen, closed part of a scenario."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False, arbitrary_types_allowed=True
-    )
-
-
-class TableFile(Section):
-    """A table in a file beside the scenario."""
-
-    file: str
-    """Path relative to the scenario's folder, CSV or Parquet."""
-
-
-class HoldingsFile(TableFile):
-    """Holdings of securities."""
-
-    fair_value_share: float = Field(default=1.0, ge=0, le=1)
-    """Share marked to market where the table does not say; the rest realises its loss when sold, 1."""
-
-
-class LayerSource(Section):
-    """Where a layer comes from."""
-
-    file: str | None = None
-    """Exposures: ``creditor, debtor, amount``."""
-
-    reconstruct: Literal["max_entropy"] | None = None
-    """How to fill in bilateral exposures from each bank's totals."""
-
-    @model_validator(mode="after")
-    def _one(self) -> LayerSource:
-        if (self.file is None) == (self.reconstruct is None):
-            raise ValueError("give either file or reconstruct")
-        return self
-
-
 class AgentSources(Section):
     """Where agents come from."""
 
-    banks: TableFile
+    banks: TableSource
     """Balance sheets of the banks."""
+
+    tech_firms: TableSource | None = None
+    """Technology firms: providers of cloud, software, models, data and payment technology."""
+
+    platforms: TableSource | None = None
+    """Internet platforms: distribution, co-lending, payments and electronic money."""
+
+    funds: TableSource | None = None
+    """Funds, such as money-market funds that a platform sponsors."""
 
 
 class LayerSources(Section):
@@ -110,6 +84,27 @@ class LayerSources(Section):
 
     interbank: LayerSource | None = None
     """Claims of banks on banks; row = creditor."""
+
+    overnight: LayerSource | None = None
+    """Claims of banks on banks that fall due every day."""
+
+    accounts: TableSource | None = None
+    """What firms, platforms and funds keep at banks; row = depositor."""
+
+    lending: TableSource | None = None
+    """Loans of banks to technology firms and platforms; row = bank."""
+
+    services: TableSource | None = None
+    """Who depends on whose service: ``user, provider, function, share, criticality, backup``."""
+
+    payments: TableSource | None = None
+    """Payments on a normal day: ``payer, payee, amount``."""
+
+    distribution: TableSource | None = None
+    """Part of a bank's deposits that a platform has brought: ``bank, platform, share``."""
+
+    pools: TableSource | None = None
+    """Who funds the loans that a platform has originated: ``platform, funder, share``."""
 
 
 class SystemSource(Section):
@@ -124,10 +119,10 @@ class SystemSource(Section):
     layers: LayerSources = LayerSources()
     """Who is exposed to whom."""
 
-    holdings: HoldingsFile | None = None
+    holdings: HoldingsSource | None = None
     """Who holds which securities."""
 
-    assets: TableFile | None = None
+    assets: TableSource | None = None
     """Markets: depth, issuer, lowest price."""
 
 
@@ -144,22 +139,6 @@ class Horizon(Section):
     def days(self) -> float:
         """Length of a step, business days."""
         return int(self.step[:-1]) * {"h": 1.0 / 24.0, "d": 1.0, "w": 5.0, "m": 21.0, "q": 63.0}[self.step[-1]]
-
-
-class MonteCarlo(Section):
-    """How many draws, from which seed."""
-
-    draws: int = Field(default=1000, ge=1, le=10**12)
-    """Number of draws."""
-
-    seed: int | None = Field(default=None, ge=0, le=2**128 - 1)
-    """Seed of all random numbers; drawn and recorded when left out."""
-
-    networks: int = Field(default=1, ge=1, le=1)
-    """Draws of the network; 1 until a random generator is chosen for a layer."""
-
-    sampler: Literal["philox", "antithetic", "sobol"] = "philox"
-    """How draws belong together: independent, in mirrored pairs, or spread evenly (scrambled Sobol)."""
 
 
 class Scenario(Section):
@@ -192,14 +171,17 @@ class Scenario(Section):
     shocks: tuple[SerializeAsAny[Shock], ...] = ()
     """Events, struck in the order written."""
 
-    channels: dict[str, SerializeAsAny[Channel]] = {}
+    channels: dict[str, SerializeAsAny[Channel]] = Field(default={})
     """Ways in which distress travels; what is not listed does not act."""
 
     metrics: tuple[str, ...] = tuple(DEFAULT_METRICS)
     """What is reported."""
 
-    record: Literal["metrics", "agents"] = "metrics"
-    """What is kept: one row a draw and step, or also the final columns of every agent."""
+    record: Literal["metrics", "agents", "trace"] = "metrics"
+    """What is kept: one row a draw and step, the final columns of agents too, or the postings of some draws."""
+
+    trace: tuple[int, ...] | None = Field(default=None, min_length=1, max_length=1000)
+    """Draws whose postings are kept with ``record: trace``; by default the first, 0."""
 
     monte_carlo: MonteCarlo = MonteCarlo()
     """Draws and seed."""
@@ -207,12 +189,13 @@ class Scenario(Section):
     _origin: Origin = PrivateAttr(default=Origin())
 
     def __init__(self, *, system: Any = None, **data: Any) -> None:
-        from sim.scenario.check import records, told
+        from sim.scenario.check import networks_problems, records, told
 
         given = system if isinstance(system, System) else None
-        data, problems = records(data)
+        data, problems = records(data | {"system": None if given is not None else system})
         try:
-            super().__init__(**({"system": None if given is not None else system} | data))
+            super().__init__(**data)
+            problems += networks_problems(self)
         except ValidationError as error:
             problems += told(error, type(self))
         if problems:
@@ -226,8 +209,12 @@ class Scenario(Section):
             if name not in METRICS:
                 raise UnknownNameError("metric", name, METRICS, "metrics: ")
             METRICS.known(name)  # loads a plug-in, so that a broken one is refused before any draw is played
+        if (until := self.monte_carlo.until) is not None and until.metric not in self.metrics:
+            raise UnknownNameError("metric", until.metric, self.metrics, "monte_carlo.until.metric: ")
         if any(unicodedata.category(char) == "Cc" for char in self.name + self.title):
             raise ValueError("name holds control characters")
+        if self.trace is not None and (self.record != "trace" or min(self.trace) < 0):
+            raise ValueError(f"trace = {list(self.trace)} names draws, from 0, and goes with record: trace")
         if self.mode == "static" and self.horizon.steps != 1:
             raise ValueError(f"a static scenario has one step, got horizon.steps = {self.horizon.steps}")
         for position, shock in enumerate(self.shocks):
@@ -241,6 +228,15 @@ class Scenario(Section):
         """Channels that act, in the order of their phases."""
         acting = [item for item in self.channels.items() if item[1].enabled]
         return dict(sorted(acting, key=lambda item: min((list(PHASES).index(p) for p in item[1].phases), default=0)))
+
+    @property
+    def generators(self) -> list[Maker]:
+        """What makes agents, layers and markets that nobody observed, in the order of the scenario."""
+        if self.system is None:
+            return []
+        parts = (*self.system.agents, *self.system.layers, *self.system)
+        found = (getattr(source, "generator", None) for _, source in parts)
+        return [each for each in found if each is not None]
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
@@ -327,11 +323,12 @@ class Scenario(Section):
         import json
 
         data = self.plain()
-        for key in ("draws", "seed"):
+        for key in ("draws", "seed", "until"):
             data["monte_carlo"].pop(key, None)
+        data.pop("trace", None)
         said = [data, sorted(self._origin.inputs.items())]
         measured = [METRICS.known(name).of for name in self.metrics]
-        if made := origins([*self.shocks, *self.channels.values(), *measured]):
+        if made := origins([*self.shocks, *self.channels.values(), *measured, *self.generators]):
             said.append(made)  # a plug-in whose code has changed never continues an old run
         text = json.dumps(said, sort_keys=True, allow_nan=False)
         seen = hashlib.sha256(text.encode())
@@ -342,6 +339,12 @@ class Scenario(Section):
             seen.update(system.holdings.tobytes() + system.fair_value.tobytes() + system.depth.tobytes())
             for layer in system.layers.values():
                 seen.update(layer.csr.indices.tobytes() + layer.csr.weights.tobytes())
+            for name, values in sorted(system.traits.items()):
+                seen.update(name.encode() + values.tobytes())
+            if system.services is not None:
+                for share in system.services.shares:
+                    seen.update(share.indices.tobytes() + share.weights.tobytes())
+                seen.update(system.services.criticality.tobytes() + system.services.backup.tobytes())
         return seen.hexdigest()
 
     def override(self, changes: Mapping[str, Any]) -> Scenario:

@@ -17,6 +17,9 @@ from sim.scenario.schema import Scenario
 WIDTH = 100
 """Characters a line of comment takes."""
 
+LONGEST = 140
+"""Characters a line of values takes before a mapping is written one key a line."""
+
 BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf"})
 """Words that some reader of YAML takes for something else than text."""
@@ -89,7 +92,8 @@ def starter(name: str, base: str, scenario: Scenario) -> str:
     ]
     for each, channel in scenario.channels.items():
         lines += [*_comment(_summary(channel), "  "), f"  {value(each)}:", *_section(channel, "    ")]
-    lines += ["", *_comment("What is reported (sim list metrics)."), f"metrics: {value(plain['metrics'])}", ""]
+    lines += ["", *_comment("What is reported (sim list metrics)."), "metrics:"]
+    lines += [*(f"  - {value(name)}" for name in plain["metrics"]), ""]
     lines += [*_said(told("record"), plain["record"], active=plain["record"] != "metrics"), "", "monte_carlo:"]
     return "\n".join([*lines, *_section(scenario.monte_carlo, "  ", always=("draws", "seed"))]) + "\n"
 
@@ -130,7 +134,13 @@ def _said(key: Key, said: Any, *, active: bool, indent: str = "") -> Iterator[st
         yield f"{indent}{key.name}:"
         yield from _mapping(said, indent + "  ")
     else:
-        yield f"{indent}{'' if active else '# '}{key.name}: {value(said)}"
+        mark = "" if active else "# "
+        line = f"{indent}{mark}{key.name}: {value(said)}"
+        if len(line) <= LONGEST or not isinstance(said, dict):
+            yield line
+        else:
+            yield f"{indent}{mark}{key.name}:"
+            yield from _mapping(said, f"{indent}{mark}  ")
 
 
 def _mapping(said: dict[str, Any], indent: str) -> Iterator[str]:
@@ -139,6 +149,9 @@ def _mapping(said: dict[str, Any], indent: str) -> Iterator[str]:
         if isinstance(each, list) and each and isinstance(each[0], list):
             yield f"{indent}{value(key)}:"
             yield from (f"{indent}  - {value(row)}" for row in each)
+        elif isinstance(each, dict) and len(f"{indent}{key}: {value(each)}") > LONGEST:
+            yield f"{indent}{value(key)}:"
+            yield from _mapping(each, f"{indent}  ")
         elif each is not None:
             yield f"{indent}{value(key)}: {value(each)}"
 

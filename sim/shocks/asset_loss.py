@@ -8,11 +8,11 @@ import numpy as np
 
 from sim.arrays import Bool, Float
 from sim.errors import InputError, Problem
-from sim.ledger.balance import net_worth
+from sim.ledger.balance import net_worth, shares_issued
 from sim.ledger.entries import Ledger
 from sim.shocks.base import SHOCKS, SOURCE, Shock
 from sim.shocks.sizes import Size
-from sim.state import State
+from sim.state import BANKS, State
 from sim.streams import Draws
 from sim.system import System
 
@@ -35,13 +35,13 @@ def write_off(state: State, ledger: Ledger, loss: Float) -> None:
     ledger.destroy(borrowers, gone, SOURCE)
 
 
-def _within_loans(state: State, loss: Float, key: str) -> None:
-    over = loss > state.loans
+def _within(state: State, column: str, what: str, loss: Float, key: str) -> None:
+    """Refuse a loss that is larger than what it falls on."""
+    there = state.columns[column]
+    over = loss > there
     if over.any():
         row, lane = (int(k) for k in np.argwhere(over)[0])
-        text = (
-            f"{key}: the loss of {state.ids[row]} ({loss[row, lane]:g}) is above its loans ({state.loans[row, lane]:g})"
-        )
+        text = f"{key}: the loss of {state.ids[row]} ({loss[row, lane]:g}) is above its {what} ({there[row, lane]:g})"
         raise InputError([Problem(text, key=key)])
 
 
@@ -76,7 +76,7 @@ class AssetLoss(Shock):
         list of Problem
             Empty when the target exists.
         """
-        return target_problems(system, self.target, key)
+        return bank_problems(system, self.target, f"{key}.target")
 
     def strike(self, system: System, state: State, ledger: Ledger, draws: Draws, stream: str) -> None:
         """Write off the drawn share.
@@ -103,7 +103,7 @@ class AssetLoss(Shock):
 
             base = total_assets(state)
         loss = share * named * base
-        _within_loans(state, loss, stream)
+        _within(state, "loans", "loans", loss, stream)
         write_off(state, ledger, loss)
 
 
@@ -115,7 +115,8 @@ class AgentFailure(Shock):
     """Who: an id, ``banks[largest]``, ``banks[rank=3]`` or ``banks[each]``."""
 
     size: Size = Size(fixed=1.0)
-    """Share of its equity that is lost in loans, 1."""
+    """Share of its equity that is lost, 1: in loans of a bank, in real assets of a technology firm or platform (whose
+    own shares are no debt)."""
 
     def problems(self, system: System, key: str) -> list[Problem]:
         """Return what is wrong with the target.
@@ -152,12 +153,20 @@ class AgentFailure(Shock):
         share = np.zeros((state.n_agents, state.n_lanes))
         share[state.banks] = self.size.draw(draws, stream, list(system.banks), self.at)
         loss = share * named * np.maximum(0.0, net_worth(state))
-        _within_loans(state, loss, stream)
+        _within(state, "loans", "loans", loss, stream)
         write_off(state, ledger, loss)
+        firms = slice(state.banks.stop, state.debtors.stop)
+        if named[firms].any():
+            gone = np.zeros_like(share)
+            gone[firms] = self.size.draw(draws, stream, list(system.ids[firms]), self.at)
+            issued = shares_issued(state, state.price)
+            gone *= named * np.maximum(0.0, net_worth(state) + (0.0 if issued is None else issued))
+            _within(state, "real_assets", "real assets", gone, stream)
+            ledger.destroy(firms, gone[firms], SOURCE)
         np.maximum(state.ordered_to_fail, named, out=state.ordered_to_fail)
 
 
-def target_problems(system: System, target: str, key: str) -> list[Problem]:
+def target_problems(system: System, target: str, key: str, field: str = "target") -> list[Problem]:
     """Return why a target cannot be found.
 
     Parameters
@@ -168,6 +177,8 @@ def target_problems(system: System, target: str, key: str) -> list[Problem]:
         What the scenario says.
     key : str
         Dotted key of the shock.
+    field : str
+        Which of its fields it is.
 
     Returns
     -------
@@ -175,7 +186,33 @@ def target_problems(system: System, target: str, key: str) -> list[Problem]:
         Empty when it exists.
     """
     try:
-        system.target(target, np.zeros(1, dtype=np.int64), f"{key}.target")
+        system.target(target, np.zeros(1, dtype=np.int64), f"{key}.{field}")
     except InputError as error:
         return list(error.problems)
     return []
+
+
+def bank_problems(system: System, target: str, key: str) -> list[Problem]:
+    """Return why no bank is named by a target.
+
+    Parameters
+    ----------
+    system : System
+        Where to look.
+    target : str
+        What the scenario says.
+    key : str
+        Dotted key of the target.
+
+    Returns
+    -------
+    list of Problem
+        Empty when it names a bank.
+    """
+    try:
+        named = system.target(target, np.zeros(1, dtype=np.int64), key)
+    except InputError as error:
+        return list(error.problems)
+    if named[system.types[BANKS]].any():
+        return []
+    return [Problem(f"{key}: {target!r} names no bank, and only banks have such loans", key=key)]

@@ -49,6 +49,21 @@ class Shock(Plugin):
         """
         return []
 
+    def strikes(self, number: int) -> bool:
+        """Return whether it strikes in a step.
+
+        Parameters
+        ----------
+        number : int
+            Step, counted from 1.
+
+        Returns
+        -------
+        bool
+            Once, at its time; an event that goes on says so itself.
+        """
+        return number == self.at
+
     def strike(self, system: System, state: State, ledger: Ledger, draws: Draws, stream: str) -> None:
         """Post what the event does, in every lane.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -102,26 +102,34 @@ class Lognormal(Part):
         float64[...], 1
             Same shape, at most 1.
         """
-        out = np.empty(u.size)
-        normal_quantile_of(np.ascontiguousarray(u).ravel(), out)
-        exp_of(self.sigma * out, out)
-        return np.asarray(np.minimum(1.0, self.median * out).reshape(u.shape))
+        return np.minimum(1.0, lognormal(self.median, self.sigma, u))
 
 
-class Size(Part):
-    """A fixed size or exactly one distribution; a bare number is a fixed size."""
+def lognormal(median: float, sigma: float, u: Float) -> Float:
+    r"""Return the quantile of a lognormal law, :math:`m e^{\sigma \Phi^{-1}(u)}`.
 
-    fixed: float | None = Field(default=None, ge=0, le=1)
-    """The same in every draw, 1."""
+    Parameters
+    ----------
+    median : float, any unit
+        m.
+    sigma : float
+        Standard deviation of the logarithm, 1.
+    u : float64[...]
+        In (0, 1).
 
-    uniform: Uniform | None = None
-    """Uniform between ``low`` and ``high``."""
+    Returns
+    -------
+    float64[...], unit of the median
+        Same shape.
+    """
+    out = np.empty(u.size)
+    normal_quantile_of(np.ascontiguousarray(u).ravel(), out)
+    exp_of(sigma * out, out)
+    return np.asarray((median * out).reshape(u.shape))
 
-    beta: Beta | None = None
-    """Beta with shapes ``a`` and ``b``."""
 
-    lognormal: Lognormal | None = None
-    """Lognormal with ``median`` and ``sigma``, capped at 1."""
+class Drawn(Part):
+    """A fixed number or exactly one law; a bare number is a fixed one."""
 
     @model_validator(mode="before")
     @classmethod
@@ -131,16 +139,18 @@ class Size(Part):
         return data
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> Size:
-        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"give a number or exactly one of uniform, beta, lognormal; got {', '.join(given) or 'none'}"
-            )
+    def _exactly_one(self) -> Self:
+        if len(self._given) != 1:
+            laws = ", ".join(name for name in type(self).model_fields if name != "fixed")
+            raise ValueError(f"give a number or exactly one of {laws}; got {', '.join(self._given) or 'none'}")
         return self
 
+    @property
+    def _given(self) -> list[str]:
+        return [name for name in type(self).model_fields if getattr(self, name) is not None]
+
     def draw(self, draws: Draws, stream: str, agents: Sequence[str], step: int) -> Float:
-        """Draw sizes, addressed by agent.
+        """Draw numbers, addressed by agent.
 
         Parameters
         ----------
@@ -155,15 +165,29 @@ class Size(Part):
 
         Returns
         -------
-        float64[n_agents, n_lanes], 1
-            In [0, 1].
+        float64[n_agents, n_lanes], unit of the law
+            Within its range.
         """
-        if self.fixed is not None:
-            return np.full((len(agents), draws.draws.size), self.fixed)
-        law = self.uniform or self.beta or self.lognormal
-        if law is None:
-            raise ValueError("a size needs a number or a distribution")
-        return law.quantile(draws.uniform(stream, agents, step))
+        law = getattr(self, self._given[0])
+        if isinstance(law, float):
+            return np.full((len(agents), draws.draws.size), law)
+        return np.asarray(law.quantile(draws.uniform(stream, agents, step)))
+
+
+class Size(Drawn):
+    """A fixed size or exactly one distribution; a bare number is a fixed size."""
+
+    fixed: float | None = Field(default=None, ge=0, le=1)
+    """The same in every draw, 1."""
+
+    uniform: Uniform | None = None
+    """Uniform between ``low`` and ``high``."""
+
+    beta: Beta | None = None
+    """Beta with shapes ``a`` and ``b``."""
+
+    lognormal: Lognormal | None = None
+    """Lognormal with ``median`` and ``sigma``, capped at 1."""
 
 
 class Joint(Part):

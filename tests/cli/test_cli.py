@@ -19,13 +19,14 @@ from sim.cli import control
 from sim.cli.app import main
 from sim.cli.control import check_room
 from sim.cli.errors import ResourceError, StoppedError, clean, report
-from sim.cli.list import KINDS, MEANINGS, listed
+from sim.cli.list import KINDS, listed
 from sim.cli.options import whole
 from sim.cli.progress import Lines, sentence
 from sim.cli.run import Request, again, parsed
 from sim.cli.signals import Stop, stoppable
 from sim.cli.table import columns_of_text, number, summary_text
 from sim.errors import ConvergenceError, InputError, PluginError, Problem, StoreError, UsageError
+from sim.experiments.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[2]
 WHERE = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -320,7 +321,7 @@ class TestTables:
 class TestProgress:
     """A line every few seconds where there is no terminal."""
 
-    AT = SimpleNamespace(done=1200, draws=10_000, failed=2, cached=1000, seconds=3.0, rate=512.3, eta=75.0)
+    AT = Progress(done=1200, draws=10_000, failed=2, cached=1000, seconds=3.0, rate=512.3, eta=75.0)
 
     def test_the_sentence(self) -> None:
         assert sentence(self.AT) == (
@@ -329,7 +330,7 @@ class TestProgress:
 
     @pytest.mark.parametrize("eta", [float("nan"), float("inf"), None])
     def test_no_rate_yet(self, eta: float | None) -> None:
-        at = SimpleNamespace(done=0, draws=10, failed=0, cached=0, seconds=0.0, rate=0.0, eta=eta)
+        at = Progress(done=0, draws=10, failed=0, cached=0, seconds=0.0, rate=0.0, eta=eta)
         assert sentence(at) == "0 of 10 draws, 0 draws/s, ? s left"
 
     def test_lines_come_every_few_seconds(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -390,7 +391,7 @@ class TestList:
         assert json.loads(out)[name]
 
     def test_every_valuation_is_explained(self) -> None:
-        assert set(KINDS["valuations"]()) == set(MEANINGS)
+        assert {"eisenberg-noe", "rogers-veraart", "furfine", "linear-debtrank"} <= set(KINDS["valuations"]())
 
 
 class TestValidate:
@@ -522,22 +523,19 @@ class TestRun:
 class TestProcess:
     """What only shows in a process of its own."""
 
-    def test_help_is_quick_and_loads_nothing_heavy(self) -> None:
+    def test_help_loads_little_beyond_typer(self) -> None:
         script = (
-            "import sys, time, typer; start = time.perf_counter(); sys.argv = ['sim', '--help'];"
-            "from sim.cli.app import main; main(); spent = time.perf_counter() - start;"
-            "heavy = {'numpy', 'numba', 'pandas', 'pydantic', 'rich', 'matplotlib', 'duckdb'} & set(sys.modules);"
-            "print(spent, sorted(heavy), file=sys.stderr)"
+            "import sys, typer; before = set(sys.modules); sys.argv = ['sim', '--help'];"
+            "from sim.cli.app import main; main(); more = set(sys.modules) - before;"
+            "roots = {name.partition('.')[0] for name in more} - set(sys.stdlib_module_names);"
+            "print(len(more), *sorted(roots), file=sys.stderr)"
         )
         env = os.environ | {"PYTHONPATH": WHERE}
-        runs = [
-            subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, check=True)
-            for _ in range(3)
-        ]
-        spent, heavy = zip(*(ran.stderr.split(" ", 1) for ran in runs), strict=True)
-        assert min(map(float, spent)) < 0.4
-        assert {text.strip() for text in heavy} == {"[]"}
-        assert all(name in runs[0].stdout for name in ("run", "validate", "list", "show"))
+        ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, check=True)
+        count, *roots = ran.stderr.split()
+        assert set(roots) <= {"sim", "typer"}  # neither numpy nor anything else that takes its time
+        assert int(count) < 150
+        assert all(name in ran.stdout for name in ("run", "validate", "list", "show"))
 
     @pytest.mark.parametrize("args", [["--help"], ["list"], ["list", "--json"]])
     def test_a_reader_that_goes_away(self, args: list[str]) -> None:

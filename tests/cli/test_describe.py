@@ -65,7 +65,7 @@ def test_every_parameter_is_told_with_its_meaning(sim: Call, cls: type) -> None:
     facts = json.loads(sim("describe", cls.name, "--json")[1])
     told = {row["key"]: row for row in facts["parameters"]}
     for name, field in cls.model_fields.items():
-        assert field.description.replace("``", "").startswith(told[name]["meaning"].rstrip("."))
+        assert " ".join(field.description.replace("``", "").split()).startswith(told[name]["meaning"].rstrip("."))
         assert told[name]["allowed"]
 
 
@@ -82,9 +82,12 @@ def test_a_parameter_has_unit_range_default_and_source(sim: Call) -> None:
 
 
 def test_a_valuation_has_its_equation(sim: Call) -> None:
-    out = sim("describe", "furfine")[1]
-    assert "min(1, (α e_j + β a_j) / p̄_j)" in out
-    assert "channels: {credit: {valuation: furfine}}" in out
+    out = sim("describe", "linear-debtrank")[1]
+    assert "V_j = 1 - (1 - ρ) min(1, max(0, 1 - E_j / E^0_j))" in out
+    assert "channels: {credit: {valuation: linear-debtrank}}" in out
+    out = sim("describe", "exante-merton")[1]  # not for scenarios
+    assert "in a scenario" not in out
+    assert 'sim.contagion.revalue(..., valuation="exante-merton")' in out
 
 
 @pytest.mark.parametrize(
@@ -93,7 +96,10 @@ def test_a_valuation_has_its_equation(sim: Call) -> None:
         ("crdit", "unknown name 'crdit'; did you mean 'credit'? (known: agent_failure, "),
         ("monte_carlo.drws", "monte_carlo: unknown key 'drws'; did you mean 'draws'? (known: draws, "),
         ("channels.credit.alhpa", "channels.credit: unknown key 'alhpa'; did you mean 'alpha'? (known: alpha, "),
-        ("channels.crdit", "channels: unknown key 'crdit'; did you mean 'credit'? (known: credit, market)"),
+        (
+            "channels.crdit",
+            "channels: unknown key 'crdit'; did you mean 'credit'? (known: compliance, credit, liquidity, ",
+        ),
         ("shocks.0.price_fal", "shocks: unknown key 'price_fal'; did you mean 'price_fall'? (known: "),
         ("\x1b[31m", "unknown name '\\x1b[31m' (known: "),
         ("../../etc/passwd", "unknown name '../../etc/passwd' (known: "),
@@ -199,7 +205,7 @@ def test_plug_ins_are_not_loaded_for_the_schema(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_shocks_name_their_sorts(sim: Call) -> None:
-    assert "sorts    agent_failure, asset_loss, price_fall" in sim("describe", "shocks")[1]
+    assert "sorts    agent_failure, asset_loss, borrower_stress, cyber" in sim("describe", "shocks")[1]
 
 
 # --- completion
@@ -218,7 +224,8 @@ def completed(words: str, folder: Path) -> list[str]:
 def test_the_shell_completes_commands_and_names(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("")
     assert {"report", "repro", "resume"} <= set(completed("sim re", tmp_path))
-    assert completed("sim new x --from eu48_", tmp_path) == ["eu48_single_failures", "eu48_sovereign"]
+    found = ["eu48_digital", "eu48_single_failures", "eu48_sovereign"]
+    assert completed("sim new x --from eu48_", tmp_path) == found
 
 
 def test_completers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,10 +235,10 @@ def test_completers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "plain").mkdir()
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "manifest.json").write_text("")
-    assert complete.scenarios("m") == ["mine.yaml"]
+    assert complete.scenarios("mi") == ["mine.yaml"]
     assert complete.scenarios("ring") == ["ring_of_ten"]
     assert complete.folders("") == ["run/", "plain/"]
     assert complete.folders("no/such/") == []
-    assert complete.things("cred") == ["credit", "credit_loss", "creditor_loss"]
+    assert complete.things("creditor") == ["creditor_loss"]
     assert complete.things("monte_carlo.d") == ["monte_carlo.draws"]
     assert dict(complete.kinds("f")).keys() == {"fan"}

@@ -55,7 +55,7 @@ def test_new_file_runs_and_gives_the_numbers_of_its_base(sim: Call) -> None:
 def test_new_file_says_meaning_and_range(sim: Call) -> None:
     assert sim("new", "mine")[0] == 0
     text = Path("mine.yaml").read_text()
-    assert "# Exogenous recovery on a failed agent (furfine, linear-debtrank). [number in [0, 1]]" in text
+    assert "# ordered to fail). [number in [0, 1]]" in text
     assert "recovery_rate: 0.4" in text  # active: the base changes it
     assert "    # alpha: 1.0" in text  # in a comment: at its default
     assert "yaml-language-server: $schema=./scenario.schema.json" in text

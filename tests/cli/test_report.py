@@ -18,9 +18,10 @@ from sim.cli.app import main
 from sim.experiments.again import again
 from sim.experiments.monte_carlo import run
 from sim.experiments.opening import open_result
+from sim.experiments.page_parts import imputed_rows
 from sim.experiments.part import FAILED, PART, UNCERTIFIED, Part, join
 from sim.experiments.plots import KINDS
-from sim.experiments.reporting import imputed_rows, report, text_of
+from sim.experiments.reporting import report, text_of
 from sim.experiments.result import Result
 from sim.experiments.store import Store, read_manifest
 from sim.experiments.unfinished import found
@@ -177,14 +178,6 @@ def test_report_goes_into_an_html_file(sim: Call, ring: Path, name: str, code: i
     got, out, err = sim("report", "ring", "-o", name)
     assert (got, out) == (code, "")
     assert Path(name).name in err
-
-
-def test_report_of_a_sweep_names_its_runs(sim: Call) -> None:
-    Path("swept").mkdir()
-    Path("swept/sweep.json").write_text("{}")
-    code, _, err = sim("report", "swept")
-    assert code == 6
-    assert "holds a sweep; name one of the folders in swept/points" in err
 
 
 def evil(draws: int = 6) -> Result:

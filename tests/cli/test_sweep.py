@@ -150,6 +150,78 @@ def test_a_folder_that_holds_something_else(sim: Call) -> None:
     assert "holds another sweep" in err
 
 
+def interrupted(monkeypatch: pytest.MonkeyPatch, *args: str) -> int:
+    """Sweep, and stop after the second point as Ctrl-C does."""
+    from sim.experiments import sweep as module
+
+    real, played = module._one, []
+
+    def stops(*given: object) -> object:
+        if len(played) == 2:
+            raise KeyboardInterrupt
+        played.append(given)
+        return real(*given)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "_one", stops)
+        return main(("sweep", *args))
+
+
+def test_resume_and_verify_of_a_sweep(sim: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    call = ("ring_of_ten", "--over", "shocks.0.size=0.1:0.5:4", "--policy", "a:", "--draws", "3", "--quiet")
+    whole = json.loads(sim("sweep", *call, "--out", "w", "--json")[1])
+    assert interrupted(monkeypatch, *call, "--out", "s t", "--block", "2") == 130
+    code, out, err = sim("verify", "s t")
+    assert (code, out) == (6, "")
+    assert "2 of 4 runs are finished" in err
+    code, _, err = sim("repro", "s t", "--draw", "0")
+    assert code == 6
+    assert "no run found (no manifest.json); it holds a sweep" in err
+    assert "sim resume 's t' finishes it" in sim("show", "s t")[2]
+    code, out, err = sim("resume", "s t", "--quiet", "--workers", "1")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[1].split()[:2] == ["policy", "shocks.0.size"]
+    assert Path("s t/sweep.png").is_file()
+    code, out, err = sim("verify", "s t")
+    assert (code, err) == (0, "")
+    assert out == f"intact: 4 runs, 4 parts\nanswer_sha256: {whole['answer_sha256']}\n"
+    code, out, err = sim("show", "s t")
+    assert code == 0
+    assert len(out.splitlines()) == 2 + 4
+    assert err == f"answer_sha256: {whole['answer_sha256']}\nfolder: s t\n"
+    assert json.loads(sim("show", "s t", "--json")[1])["summary"] == whole["summary"]
+    said = json.loads(sim("verify", "s t", "--json")[1])
+    assert (said["runs"], said["failed"], said["parts"], said["intact"]) == (4, 0, 4, True)
+    again = json.loads(sim("resume", "s t", "--json", "--quiet")[1])
+    assert again["points"] == whole["points"]
+
+
+def test_a_stopped_sweep_tells_how_to_go_on(
+    sim: Call, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ("ring_of_ten", "--over", "shocks.0.size=0.1:0.5:4", "--out", "s t", "--block", "2", "--allow-path")
+    assert interrupted(monkeypatch, *call) == 130
+    assert "to go on: sim resume --block 2 --allow-path 's t'\n" in capsys.readouterr().err
+
+
+def test_resume_of_a_sweep_takes_no_draws_to_leave_out(sim: Call) -> None:
+    sim("sweep", "ring_of_ten", "--over", "shocks.0.size=0.1", "--out", "s")
+    code, _, err = sim("resume", "s", "--without", "3")
+    assert code == 2
+    assert "--without is for the folder of a run; those of a sweep lie in its folder points" in err
+
+
+def test_points_that_fail_are_told_again_by_resume(sim: Call) -> None:
+    law = "shocks.0.size={normal: {mean: 0.5, std: 0.5}}"
+    assert sim("sweep", "ring_of_ten", "--over", law, "--sample", "sobol:8", "--seed", "1", "--out", "s")[0] == 5
+    code, _, err = sim("resume", "s")
+    assert code == 5
+    assert "of 8 runs are incomplete; first: run " in err
+    code, _, err = sim("verify", "s")
+    assert code == 0
+    assert "points gave no result" in err
+
+
 def test_compare_folders(sim: Call) -> None:
     for name, size in (("a", "0.1"), ("b", "0.5")):
         sim("run", "ring_of_ten", "--set", f"shocks.0.size={size}", "--draws", "3", "--out", name, "--quiet")

@@ -15,11 +15,14 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 
 from sim.contagion.clear import clear
-from sim.contagion.revalue import NAMES, revalue
+from sim.contagion.revalue import revalue
 from sim.errors import ConvergenceError, InputError, UnknownNameError
 from sim.kernels.special import log, normal_cdf
+from sim.valuations import RULES, OwnRule
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+
+NAMES = tuple(name for name in RULES if name not in RULES.others() and issubclass(RULES[name], OwnRule))
 
 # Three banks of equity 1 that lend 0.5 each: A to B, B to C, C to A.
 TOY = 0.5 * np.roll(np.eye(3), 1, axis=1)

@@ -54,7 +54,7 @@ def test_what_memory_cannot_hold_is_refused(
 def test_final_columns_of_many_agents(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     system = SimpleNamespace(banks=tuple(map(str, range(10**6))), layers={}, assets=())
     scenario = SimpleNamespace(record="agents", horizon=SimpleNamespace(steps=1), active={})
-    task: Any = SimpleNamespace(system=system, scenario=scenario, metrics=("a",))
+    task: Any = SimpleNamespace(system=system, scenario=scenario, metrics=("a",), networks=1)
     monkeypatch.setattr(plan, "available_memory", lambda: 16e9)
     found = plan.estimate(task, 10_000, How(2, 2), tmp_path / "r")
     assert "record: metrics" in found.refusals[0]

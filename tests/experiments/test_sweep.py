@@ -99,7 +99,7 @@ def test_an_interrupted_sweep_is_finished(ring: Any, tmp_path: Path, toy: Callab
 
     with pytest.raises(KeyboardInterrupt):
         sweep(ring, GRID, draws=40, seed=1, out=tmp_path, player=toy(), progress=stop)
-    with pytest.raises(StoreError, match=r"interrupted, [34] of 6 runs begun; sweep into the folder again"):
+    with pytest.raises(StoreError, match=r"interrupted, [34] of 6 runs begun; sim resume .* finishes it"):
         open_sweep(tmp_path)
     rest = toy()
     found = sweep(ring, GRID, draws=40, out=tmp_path, player=rest)  # the seed is remembered
@@ -341,6 +341,7 @@ def test_the_page_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         fewer = block.replace("sobol:32", "sobol:4").replace("saltelli:8", "saltelli:2")  # that they run is tested
         exec(compile(fewer, page.name, "exec"), names)
     assert {"found", "problem", "result"} <= set(names)
+    assert (tmp_path / "grid.html").is_file()
 
 
 def test_nothing_can_be_changed(ring: Any, toy: Callable[..., Any]) -> None:

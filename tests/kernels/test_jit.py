@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +74,9 @@ def test_without_a_folder_kernels_still_run(
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.chdir(tmp_path)
     put(monkeypatch, tmp_path / "file" / "cache" if where == "a file in the way" else "~/.cache")
-    assert jit.cache_folder() is None
-    assert jit.kernel(ratio)(1.0, 4.0) == 0.25
+    with pytest.warns(RuntimeWarning, match="machine code of kernels is not kept, so that every process compiles"):
+        assert jit.cache_folder() is None
+    assert jit.kernel(ratio)(1.0, 4.0) == 0.25  # told once a process
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -85,6 +88,116 @@ def test_the_folder_follows_the_sources(tmp_path: Path) -> None:
     second = jit._digest(tmp_path)
     (tmp_path / "a.py").write_text("x = 2\n")
     assert len({first, second, jit._digest(tmp_path)}) == 3
+
+
+def test_the_folder_follows_the_sources_whatever_their_time_and_size(tmp_path: Path) -> None:
+    source = tmp_path / "a.py"
+    source.write_text("x = 1\n")
+    before, first = source.stat(), jit._digest(tmp_path)
+    source.write_text("x = 2\n")  # an upgrade that keeps size and time: numba by itself would run the old code
+    os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (source.stat().st_size, source.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert jit._digest(tmp_path) != first
+
+
+def test_a_function_of_the_same_time_and_size_is_compiled_anew(
+    fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    needs_jit()
+    put(monkeypatch, tmp_path / "cache")
+    source, found = tmp_path / "changed.py", []
+    for number in (1, 2):
+        source.write_text(f"def answer():\n    return {number}.0\n")
+        os.utime(source, ns=(10**18, 10**18))
+        spec = importlib.util.spec_from_file_location("changed", source)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        spec.loader.exec_module(module)
+        found.append(jit.kernel(module.answer)())
+    assert found == [1.0, 2.0]
+
+
+# -- F40 to F42: what is kept is damaged, torn, or cannot be written ---------------------------------------------------
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda _: b"",
+    "cut": lambda data: data[: len(data) // 2],
+    "garbage": lambda data: os.urandom(len(data)),
+    "a bit": lambda data: data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 4]) + data[len(data) // 2 + 1 :],
+    "of another version": lambda data: b"\x80\x04\x8c\x060.50.0\x94." + data,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_machine_code_is_compiled_again(
+    damage: str, fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    needs_jit()
+    put(monkeypatch, tmp_path)
+    assert jit.kernel(ratio)(1.0, 3.0) == 1.0 / 3.0
+    (kept,) = tmp_path.glob("kernels-*/*/*.nbc")
+    whole = kept.read_bytes()
+    kept.write_bytes(DAMAGE[damage](whole))
+    with pytest.warns(RuntimeWarning, match="was damaged and is compiled again"):
+        assert jit.kernel(ratio)(1.0, 3.0) == 1.0 / 3.0
+    (again,) = tmp_path.glob("kernels-*/*/*.nbc")
+    assert hashlib.sha256(again.read_bytes()).hexdigest()[:32] in again.name
+    compiled: Any = jit.kernel(ratio)  # and now it is taken as it is, without a warning
+    assert compiled(1.0, 3.0) == 1.0 / 3.0
+    assert sum(compiled.stats.cache_hits.values()) == 1
+
+
+def test_an_intact_file_that_cannot_be_used_is_compiled_again(
+    fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    needs_jit()
+    put(monkeypatch, tmp_path)
+    jit.kernel(ratio)(1.0, 3.0)
+    (kept,) = tmp_path.glob("kernels-*/*/*.nbc")
+    rubbish = b"no pickle at all"
+    name = ".".join([*kept.name.split(".")[:-2], hashlib.sha256(rubbish).hexdigest()[:32], "nbc"])
+    kept.rename(kept.with_name(name)).write_bytes(rubbish)
+    with pytest.warns(RuntimeWarning, match="of ratio cannot be used and is compiled again"):
+        assert jit.kernel(ratio)(1.0, 3.0) == 1.0 / 3.0
+
+
+def test_signatures_have_files_of_their_own(fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    needs_jit()
+    put(monkeypatch, tmp_path)
+    compiled: Any = jit.kernel(ratio)
+    assert (compiled(1.0, 4.0), compiled(1, 4)) == (0.25, 0.25)
+    assert len(list(tmp_path.glob("kernels-*/*/*.nbc"))) == 2
+    again: Any = jit.kernel(ratio)
+    assert (again(1, 4), again(1.0, 4.0)) == (0.25, 0.25)
+    assert sum(again.stats.cache_hits.values()) == 2
+    assert not list(tmp_path.glob("kernels-*/*/*.nbi"))
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EIO])
+def test_a_disk_that_takes_nothing_costs_time_only(
+    code: int, fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    needs_jit()
+    put(monkeypatch, tmp_path)
+
+    def refuse(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(jit._Files, "_open_for_write", refuse)
+    with pytest.warns(RuntimeWarning, match=f"is not kept, .*: {os.strerror(code)} in the cache folder"):
+        assert jit.kernel(ratio)(1.0, 4.0) == 0.25
+    assert not list(tmp_path.glob("kernels-*/*/*.nbc"))
+
+
+def test_processes_that_compile_together(tmp_path: Path) -> None:
+    # the campaign tests.campaign_runs.cache does this 50 times with 8 processes
+    from tests.campaign_runs.cache import together
+
+    found = together(tmp_path, 3)
+    assert len(found) == 1
+    assert "" not in found
 
 
 def test_the_folder_follows_the_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sim.kernels.philox import philox4x32, uniforms
+from sim.kernels.philox import philox4x32, uniforms, uniforms_of_one
 
 # Counter, key, answer: the vectors that the authors of the Random123 library publish with it.
 KNOWN = [
@@ -67,3 +67,15 @@ def test_bits_do_not_depend_on_the_block(n_lanes: int) -> None:
     uniforms(np.uint64(9), agents, draws, 3, whole[0], whole[1])
     uniforms(np.uint64(9), agents, draws[17 : 17 + n_lanes], 3, part[0], part[1])
     assert (part == whole[:, :, 17 : 17 + n_lanes]).all()
+
+
+@pytest.mark.parametrize("n", [1, 63, 64, 65, 200])
+@pytest.mark.parametrize(("draw", "step"), [(0, 0), (7, 3), (2**40 - 1, 2**24 - 1)])
+def test_one_draw_of_many_agents_has_the_same_bits(n: int, draw: int, step: int) -> None:
+    agents = np.random.default_rng(n).integers(0, 2**64, n, dtype=np.uint64)
+    key = np.uint64(0x9E3779B97F4A7C15)
+    many, one = [np.empty((n, 2)) for _ in range(2)], [np.empty((n, 1)) for _ in range(2)]
+    uniforms(key, agents, np.array([5, draw]), step, *many)
+    uniforms_of_one(key, agents, draw, step, *one)
+    for several, single in zip(many, one, strict=True):
+        assert (several[:, 1] == single[:, 0]).all()

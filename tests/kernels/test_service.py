@@ -10,7 +10,16 @@ import pytest
 from numpy.testing import assert_allclose
 
 from sim.arrays import csr
-from sim.kernels.service import expm1, log1p, log_service, lost_to_each, lost_to_mix, lost_to_weakest
+from sim.kernels.service import (
+    all_functions,
+    backed_up,
+    expm1,
+    log1p,
+    log_service,
+    lost_to_each,
+    lost_to_mix,
+    lost_to_weakest,
+)
 
 SHARES = csr([[0, 0.5, 0.25, 0.25], [0, 0, 0.5, 0.25], [0, 0, 0, 0], [0, 1.0, 0, 0]])
 LOST = np.array([[0.1, 0.0, 0.9], [0.5, 0.0, 0.0], [0.2, 0.0, 0.25], [1.0, 0.0, 0.0]])
@@ -120,3 +129,24 @@ def test_bits_do_not_depend_on_the_block():
         whole = make(lost)
         for width in (1, 2, 5):
             assert (make(lost[:, :width].copy()) == whole[:, :width]).all()
+
+
+@pytest.mark.parametrize("lanes", [1, 5])
+@pytest.mark.parametrize("linear", [True, False])
+def test_functions_combine_as_they_are_written(lanes, linear):
+    rng = np.random.default_rng(3)
+    lost, own = rng.random((3, 6, 5)), rng.random((6, 5))
+    criticality, out = rng.random((3, 6, lanes)), np.full((6, 5), np.nan)
+    all_functions(lost, criticality, own, linear, out)
+    parts = criticality * lost
+    hand = np.minimum(1.0, parts.sum(axis=0) + own) if linear else 1.0 - (1.0 - own) * (1.0 - parts).prod(axis=0)
+    assert_allclose(out, hand, rtol=1e-13)
+
+
+@pytest.mark.parametrize("lanes", [1, 5])
+def test_who_has_moved_loses_what_is_lost_there(lanes):
+    rng = np.random.default_rng(3)
+    lost, moved, share = rng.random((6, 5)), rng.random((6, 5)), rng.random((6, lanes))
+    hand = (1.0 - share) * lost + share * moved
+    backed_up(lost, moved, share, lost)
+    assert_allclose(lost, hand, rtol=1e-13)

@@ -77,7 +77,7 @@ CASES = [
         "valuation: false",
         "channels.credit.valuation must be text, got the boolean false; quote it",
     ),
-    ("unknown valuation", "furfine", "furfin", ":18: channels.credit.valuation: 'furfin' is not one of"),
+    ("unknown valuation", "furfine", "furfin", ":18: channels.credit.valuation: unknown valuation 'furfin'; did you"),
     ("zero rounds", "max_rounds: 1000", "max_rounds: 0", ":21: channels.credit.max_rounds = 0 must be at least 1"),
     (
         "rounds as float",
@@ -150,9 +150,14 @@ CASES = [
         "two of one kind",
         "interbank: {file: exposures.csv}",
         "interbank: {file: e.csv, reconstruct: max_entropy}",
-        "give either file or reconstruct",
+        "system.layers.interbank: give one of file, reconstruct and generator",
     ),
-    ("several networks", "draws: 100", "networks: 3", "monte_carlo.networks = 3 must be in [1, 1]"),
+    (
+        "several networks",
+        "draws: 100",
+        "networks: 3",
+        ":24: monte_carlo.networks = 3: there is only one network, as no layer has a random generator",
+    ),
 ]
 
 

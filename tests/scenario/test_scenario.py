@@ -32,7 +32,7 @@ def test_the_canonical_form_loads_to_the_same_digest(tmp_path):
         path = shipped_folder() / f"copy_of_{name}.yaml"
         again = tmp_path / path.name
         again.write_text(scenario.canonical())
-        for folder in ("eu48", "ring_of_ten"):
+        for folder in ("eu48", "eu48_digital", "ring_of_ten"):
             if not (tmp_path / folder).exists():
                 (tmp_path / folder).symlink_to(shipped_folder() / folder)
         assert load(again, allow_path=True).digest == scenario.digest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -61,7 +62,8 @@ def test_a_notebook_runs(path, kernel):
     from nbclient import NotebookClient
 
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(kernel)}}).execute()
+    client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(kernel)}})
+    asyncio.run(client.async_execute())  # `execute` would leave an open event loop behind
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue

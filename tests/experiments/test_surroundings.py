@@ -119,12 +119,11 @@ def test_f40_a_run_on_damaged_machine_code_gives_the_same_bits(tmp_path: Path) -
     expected = run("ring_of_ten", draws=4, seed=1).answer_sha256
     place = tmp_path / "contagion-sim" / Path(kept).name
     shutil.copytree(kept, place)
-    files = sorted(place.rglob("*.nbc"))
-    assert len(files) > 10
+    files = sorted(place.rglob("pull.*.nbc"))  # every run pulls along a layer
+    assert files
     for number, path in enumerate(files):
-        if number % 8 == 0:
-            data = path.read_bytes()
-            path.write_bytes((data[: len(data) // 2], b"", data[:-1] + bytes([data[-1] ^ 1]))[number // 8 % 3])
+        data = path.read_bytes()
+        path.write_bytes((data[: len(data) // 2], b"", data[:-1] + bytes([data[-1] ^ 1]))[number % 3])
     words = ("run", "ring_of_ten", "--draws", "4", "--seed", "1", "--out", "r")
     done = command(tmp_path, *words, XDG_CACHE_HOME=str(tmp_path))
     assert done.returncode == 0, done.stderr
@@ -203,8 +202,11 @@ class Notebook:
         return str(self.reply(sent)["user_expressions"]["it"]["data"]["text/plain"])
 
     def close(self) -> None:
+        from jupyter_core.utils import ensure_event_loop
+
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
+        ensure_event_loop().close()  # the one that the manager made
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-versions bench campaign mutation faults gallery docs lint format wheel-check clean
+.PHONY: help demo test test-all test-versions bench campaign mutation legs faults gallery docs lint format wheel-check clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -48,14 +48,18 @@ campaign: $(VENV)/.test ## 10,000 random systems against independent references 
 mutation: $(VENV)/.test ## 100 seeded edits of kernels and solvers; the tests must notice at least 95 (about an hour)
 	$(BIN)/python -m tests.campaign.mutation --edits 100 --seed 1
 
+legs: $(VENV)/.test ## leave out every posting to the ledger in turn; the tests must notice each (two hours)
+	$(BIN)/python -m tests.campaign.legs
+
 faults: $(VENV)/.test ## 200 kills at random times, a crash at every write, the grid of workers, blocks and executors; one answer (an hour)
 	$(BIN)/python -m tests.campaign_runs.kill --times 200 --seed 1
 	$(BIN)/python -m tests.campaign_runs.crash
 	$(BIN)/python -m tests.campaign_runs.cache --times 20
 	$(BIN)/python -m tests.campaign_runs.grid
 
-gallery: $(VENV)/.core ## draw the figures of the README again
+gallery: $(VENV)/.core ## draw the figures of the README and of the pages again (3 minutes)
 	$(BIN)/python docs/gallery.py
+	$(BIN)/python docs/signatures.py
 
 docs: $(VENV)/.docs ## build the pages into docs/_build/html; a warning is an error (2 minutes)
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html

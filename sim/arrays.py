@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,10 +31,10 @@ def empty(*shape: int) -> Float:
     float64[shape]
         C order; the address is a multiple of 64.
     """
-    size = math.prod(shape) * 8
-    raw = np.empty(size + ALIGNMENT, dtype=np.uint8)
-    start = -raw.__array_interface__["data"][0] % ALIGNMENT
-    return raw[start : start + size].view(np.float64).reshape(shape)
+    size = math.prod(shape)
+    raw = np.empty(size + ALIGNMENT // 8)
+    start = -raw.ctypes.data % ALIGNMENT // 8
+    return raw[start : start + size].reshape(shape)
 
 
 def full(value: float, *shape: int) -> Float:
@@ -124,6 +125,40 @@ class Csr(NamedTuple):
         return Csr(indptr, rows[order], aligned(self.weights[order]), self.n_rows)
 
 
+class Stack(NamedTuple):
+    """Several layers over the same agents, one after the other, for a kernel that walks through all of them."""
+
+    indptr: Int
+    """int64[n_layers, n_agents + 1], places in the arrays that follow."""
+    indices: Index
+    weights: Float
+
+
+def stacked(layers: Sequence[Csr], n_rows: int) -> Stack:
+    """Return layers as one stack.
+
+    Parameters
+    ----------
+    layers : sequence of Csr
+        All with `n_rows` rows; may be empty.
+    n_rows : int
+        Number of agents.
+
+    Returns
+    -------
+    Stack
+        Copies, in the order of the layers.
+    """
+    if not layers:
+        return Stack(np.zeros((0, n_rows + 1), np.int64), np.zeros(0, np.int32), empty(0))
+    starts = np.cumsum([0, *(layer.weights.size for layer in layers)])
+    return Stack(
+        np.stack([layer.indptr + start for layer, start in zip(layers, starts[:-1], strict=True)]),
+        np.concatenate([layer.indices for layer in layers]),
+        aligned(np.concatenate([layer.weights for layer in layers])),
+    )
+
+
 def csr(matrix: Any) -> Csr:
     """Return any dense or SciPy sparse matrix as canonical CSR.
 
@@ -144,3 +179,23 @@ def csr(matrix: Any) -> Csr:
     made.eliminate_zeros()
     made.sort_indices()
     return Csr(made.indptr.astype(np.int64), made.indices.astype(np.int32), aligned(made.data), int(made.shape[1]))
+
+
+def added(values: Iterable[Any]) -> Any:
+    """Add values one after the other, rounding after each, as the built-in `sum` did before Python 3.12.
+
+    Parameters
+    ----------
+    values : iterable of float or float64[...]
+        In the order in which they are added.
+
+    Returns
+    -------
+    float or float64[...]
+        0 of nothing. The built-in compensates rounding since 3.12, so its last bits depend on the interpreter: use this
+        wherever a sum of floats ends up in an answer.
+    """
+    whole: Any = 0
+    for value in values:
+        whole = whole + value
+    return whole

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from sim.arrays import Bool, Csr, Float, Int, empty
+from sim.arrays import Bool, Csr, Float, Int, Stack, empty, stacked
 
 BANKS = "banks"
 AGENTS = (BANKS, "tech_firms", "platforms", "funds")
@@ -149,11 +149,36 @@ class Claims:
     rows: Csr
     kept: Float
     drawn: Float
-    columns: Csr = field(init=False)
+    columns: Csr
     """The same edges by debtor."""
 
+
+@dataclass(frozen=True)
+class Edges:
+    """The edges of all layers of claims, which no run changes, read from both ends.
+
+    Parameters
+    ----------
+    rows : dict of str to Csr
+        Claims at the start by layer, ``row = creditor``, currency.
+    n_agents : int
+        Rows of each.
+    """
+
+    rows: dict[str, Csr]
+    n_agents: int
+    columns: dict[str, Csr] = field(init=False)
+    """``row = debtor``."""
+    creditors: Stack = field(init=False)
+    """All layers, ``row = creditor``."""
+    debtors: Stack = field(init=False)
+    """All layers, ``row = debtor``."""
+
     def __post_init__(self) -> None:
-        self.columns = self.rows.transposed()
+        columns = {name: rows.transposed() for name, rows in self.rows.items()}
+        object.__setattr__(self, "columns", columns)
+        object.__setattr__(self, "creditors", stacked(list(self.rows.values()), self.n_agents))
+        object.__setattr__(self, "debtors", stacked(list(columns.values()), self.n_agents))
 
 
 def multipliers(layer: str) -> tuple[str, str]:
@@ -198,6 +223,10 @@ class State:
     columns: dict[str, Float] = field(default_factory=dict)
     book: Float = field(default_factory=lambda: empty(0, 0, 0))
     """float64[n_money, n_agents, n_lanes], currency: the money columns in one block, of which `columns` has views."""
+    edges: Edges = field(default_factory=lambda: Edges({}, 0))
+    """Claims between agents at the start."""
+    scales: Float = field(default_factory=lambda: empty(0, 2, 0, 0))
+    """float64[n_layers, 2, n_agents, n_lanes], 1: `kept` and `drawn` of all layers, of which `layers` has views."""
     layers: dict[str, Claims] = field(default_factory=dict)
     """Claims between agents, by layer."""
     units: Float = field(default_factory=lambda: empty(0, 0, 0))
@@ -244,6 +273,16 @@ class State:
     def debts(self) -> tuple[str, ...]:
         """Debts to sectors that are cleared in default; sales retire them from the last to the first."""
         return tuple(column.name for column in self.money if column.rank)
+
+    @cached_property
+    def places_of_debts(self) -> Int:
+        """Places of the `debts` in `book`, in their order."""
+        return np.array([place for place, column in enumerate(self.money) if column.rank], dtype=np.int64)
+
+    @cached_property
+    def places_of_assets(self) -> Int:
+        """Places in `book` of what agents own on sectors."""
+        return np.array([place for place, column in enumerate(self.money) if column.asset_on], dtype=np.int64)
 
     @cached_property
     def by_name(self) -> dict[str, Column]:
@@ -325,7 +364,7 @@ class State:
         return mask
 
 
-def allocate(state: State, start: dict[str, Float], claims: dict[str, Csr]) -> None:
+def allocate(state: State, start: dict[str, Float], edges: Edges) -> None:
     """Give a state its columns and layers: what the system says, else each column's own start.
 
     Parameters
@@ -334,23 +373,27 @@ def allocate(state: State, start: dict[str, Float], claims: dict[str, Csr]) -> N
         Filled in place.
     start : dict of str to float64[n_agents]
         Values before any event.
-    claims : dict of str to Csr
-        Layers of claims, ``row = creditor``, currency.
+    edges : Edges
+        Layers of claims.
     """
     scaling = [
         Column(name, "1", f"{what} on layer {layer}", AGENTS, start=1.0)
-        for layer in claims
+        for layer in edges.rows
         for name, what in zip(multipliers(layer), ("Share not called", "Share not repaid"), strict=True)
         if name not in state.by_name
     ]
     state.described = (*state.described, *scaling)
     state.__dict__.pop("by_name", None)
     state.book = empty(len(state.money), state.n_agents, state.n_lanes)
+    state.edges, state.scales = edges, empty(len(edges.rows), 2, state.n_agents, state.n_lanes)
     together = {column.name: state.book[place] for place, column in enumerate(state.money)}
+    for layer, both in zip(edges.rows, state.scales, strict=True):
+        together |= zip(multipliers(layer), both, strict=True)
     for column in state.described:
-        values = together[column.name] if column.is_money else empty(state.n_agents, state.n_lanes)
+        values = together.get(column.name)
+        values = empty(state.n_agents, state.n_lanes) if values is None else values
         values[...] = start[column.name][:, None] if column.name in start else column.start
         state.columns[column.name] = values
-    for layer, edges in claims.items():
+    for layer, rows in edges.rows.items():
         kept, drawn = (state.columns[name] for name in multipliers(layer))
-        state.layers[layer] = Claims(edges, kept, drawn)
+        state.layers[layer] = Claims(rows, kept, drawn, edges.columns[layer])

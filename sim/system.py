@@ -17,7 +17,7 @@ from sim.networks.layer import Layer
 from sim.networks.overview import card, counted, identities, table
 from sim.networks.pools import Pool, find_pools
 from sim.networks.services import Services
-from sim.state import AGENTS, BANKS, COLUMNS, INTERBANK, SECTORS, Column, State, allocate
+from sim.state import AGENTS, BANKS, COLUMNS, INTERBANK, SECTORS, Column, Edges, State, allocate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -185,8 +185,7 @@ class System:
         """
         n = len(self.ids)
         state = State(self.ids, self.types, n_lanes, (*COLUMNS, *columns))
-        claims = {name: layer.csr for name, layer in self.layers.items() if layer.unit == "currency"}
-        allocate(state, self.start, claims or {INTERBANK: csr(np.zeros((n, n)))})
+        allocate(state, self.start, self.once("edges", self._edges))
         state.units = np.ascontiguousarray(np.broadcast_to(self.holdings[:, :, None], (*self.holdings.shape, n_lanes)))
         state.price = np.ones((len(self.assets), n_lanes))
         state.fair_value, state.traded, state.shares = self.fair_value, self.traded, self.shares
@@ -197,6 +196,12 @@ class System:
         issued = shares_issued(state, state.price)
         state.solvency0 = state.equity0.copy() if issued is None else state.equity0 + issued
         return state
+
+    def _edges(self) -> Edges:
+        """Return the layers of claims; an empty one between banks where there is none."""
+        n = len(self.ids)
+        claims = {name: layer.csr for name, layer in self.layers.items() if layer.unit == "currency"}
+        return Edges(claims or {INTERBANK: csr(np.zeros((n, n)))}, n)
 
     def once(self, key: Hashable, work_out: Callable[[], Any]) -> Any:
         """Return something that depends on the system alone, worked out at its first use.

@@ -9,6 +9,7 @@ from queue import Empty, SimpleQueue
 
 from sim.errors import SimError
 from sim.experiments.blocks import Task
+from sim.experiments.machine import keep_memory
 from sim.experiments.part import Part
 from sim.experiments.width import Width
 
@@ -149,6 +150,7 @@ def play_threads(
     crew, open_orders, longest = _Crew(task.part), 0, 0.0
     lost: list[Order] = []
     limit = time_limit or FIRST
+    keep_memory()
     for _ in range(workers):
         crew.hire()
     try:

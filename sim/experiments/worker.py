@@ -17,6 +17,7 @@ from sim.errors import InputError, PluginError, Problem
 from sim.experiments.blocks import Player, Task
 from sim.experiments.disk import make_folder
 from sim.experiments.ensemble import task_of
+from sim.experiments.machine import keep_memory
 from sim.experiments.part import FAILED, PART, UNCERTIFIED, Part, join
 from sim.experiments.pieces import write_piece
 from sim.experiments.store import PIECES, Store
@@ -144,6 +145,7 @@ def settle(setting: Setting) -> None:
     setting : Setting
         Of the run.
     """
+    keep_memory()
     with _process.lock:
         if _process.setting is None or _process.setting.key != setting.key or _process.setting != setting:
             _process.setting, _process.task, _process.width = setting, None, None

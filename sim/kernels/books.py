@@ -9,6 +9,29 @@ from sim.kernels.jit import kernel
 
 
 @kernel
+def is_zero(values: Float) -> bool:
+    """Tell whether all of an array is zero; it stops at the first row that is not.
+
+    Parameters
+    ----------
+    values : float64[n_rows, n_lanes], any unit
+        A NaN is not zero.
+
+    Returns
+    -------
+    bool
+        True for an empty array.
+    """
+    for i in range(values.shape[0]):
+        found = 0
+        for lane in range(values.shape[1]):
+            found += values[i, lane] != 0.0
+        if found:
+            return False
+    return True
+
+
+@kernel
 def add_money(money: Float, signs: Float, sectors: Int, worth_out: Float) -> None:
     r"""Add money columns to the net worth of owners and of the sectors on the other side.
 
@@ -37,6 +60,28 @@ def add_money(money: Float, signs: Float, sectors: Int, worth_out: Float) -> Non
         if sector >= 0:
             for lane in range(n_lanes):
                 worth_out[sector, lane] -= sign * sums[lane]
+
+
+@kernel
+def add_columns(money: Float, places: Int, out: Float) -> None:
+    r"""Add up some money columns of every agent: :math:`x_i = \sum_{c \in P} m_{ci}`.
+
+    Parameters
+    ----------
+    money : float64[n_columns, n_agents, n_lanes], currency
+        Stocks.
+    places : int64[n_places]
+        Which columns, in the order of addition.
+    out : float64[n_agents, n_lanes], currency
+        Overwritten.
+    """
+    _, n_agents, n_lanes = money.shape
+    for i in range(n_agents):
+        for lane in range(n_lanes):
+            out[i, lane] = 0.0
+        for place in places:
+            for lane in range(n_lanes):
+                out[i, lane] += money[place, i, lane]
 
 
 @kernel

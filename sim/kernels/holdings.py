@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim.arrays import Float
+from sim.arrays import Bool, Float
 from sim.kernels.jit import kernel
 
 
@@ -31,3 +31,55 @@ def value_holdings(units: Float, fair_value: Float, price: Float, book_out: Floa
                 held = units[i, asset, lane]
                 book_out[i, lane] += held * (share * price[asset, lane] + (1.0 - share))
                 market_out[i, lane] += held * price[asset, lane]
+
+
+@kernel
+def value_traded(units: Float, traded: Bool, price: Float, out: Float) -> None:
+    r"""Value what has a market: :math:`\sum_{a \in T} \max(q_{ia}, 0) p_a`.
+
+    Parameters
+    ----------
+    units : float64[n_rows, n_assets, n_lanes], pieces
+        Issuers negative.
+    traded : bool[n_assets]
+        Whether an asset has a market.
+    price : float64[n_assets, n_lanes], currency per piece
+        Market prices.
+    out : float64[n_rows, n_lanes], currency
+        Overwritten; assets are added in their order.
+    """
+    for i in range(units.shape[0]):
+        for lane in range(units.shape[2]):
+            out[i, lane] = 0.0
+        for asset in range(units.shape[1]):
+            if traded[asset]:
+                for lane in range(units.shape[2]):
+                    out[i, lane] += max(units[i, asset, lane], 0.0) * price[asset, lane]
+
+
+@kernel
+def value_issued(units: Float, shares: Bool, price: Float, n_people: int, out: Float) -> None:
+    r"""Value the shares that agents have issued: :math:`-\sum_{a \in S} \min(q_{ia}, 0) p_a`.
+
+    Parameters
+    ----------
+    units : float64[n_rows, n_assets, n_lanes], pieces
+        Issuers negative.
+    shares : bool[n_assets]
+        Whether an asset is a share in its issuer.
+    price : float64[n_assets, n_lanes], currency per piece
+        Market prices.
+    n_people : int
+        Rows from here on are sectors, whose shares are not counted.
+    out : float64[n_rows, n_lanes], currency
+        Overwritten; assets are taken off in their order.
+    """
+    for i in range(units.shape[0]):
+        for lane in range(units.shape[2]):
+            out[i, lane] = 0.0
+        if i >= n_people:
+            continue
+        for asset in range(units.shape[1]):
+            if shares[asset]:
+                for lane in range(units.shape[2]):
+                    out[i, lane] -= min(units[i, asset, lane], 0.0) * price[asset, lane]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from sim.arrays import Csr, Float, empty
-from sim.kernels.books import add_money
-from sim.kernels.holdings import value_holdings
+from sim.arrays import Csr, Float
+from sim.kernels.books import add_columns, add_money
+from sim.kernels.claims import layer_debts, value_claims, value_debts, value_layer
+from sim.kernels.holdings import value_holdings, value_issued, value_traded
 from sim.kernels.pull import pull
 from sim.kernels.total import total
 from sim.state import Claims, State
@@ -29,7 +28,7 @@ def reach(layer: Csr, signal: Float) -> Float:
     float64[n_rows, n_lanes]
         Summed in CSR order, so its bits do not depend on the block.
     """
-    out = empty(layer.n_rows, signal.shape[1])
+    out = np.empty((layer.n_rows, signal.shape[1]))
     pull(layer.indptr, layer.indices, layer.weights, np.ascontiguousarray(signal), out)
     return out
 
@@ -67,7 +66,7 @@ def layer_face(state: State, claims: Claims) -> Float:
     float64[n_agents, n_lanes], currency
         ``kept[i] * sum_j A[i, j] drawn[j] alive[j]``.
     """
-    return claims.kept * reach(claims.rows, claims.drawn * state.alive)
+    return _held(state, claims, state.worth, carried=False)
 
 
 def layer_carried(state: State, claims: Claims, worth: Float) -> Float:
@@ -87,7 +86,15 @@ def layer_carried(state: State, claims: Claims, worth: Float) -> Float:
     float64[n_agents, n_lanes], currency
         ``kept[i] * sum_j A[i, j] drawn[j] alive[j] worth[j]``.
     """
-    return claims.kept * reach(claims.rows, claims.drawn * state.alive * worth)
+    return _held(state, claims, worth, carried=True)
+
+
+def _held(state: State, claims: Claims, worth: Float, *, carried: bool) -> Float:
+    kept, drawn = np.ascontiguousarray(claims.kept), np.ascontiguousarray(claims.drawn)
+    out = np.empty(kept.shape)
+    indptr, indices, weights, _ = claims.rows
+    value_layer(indptr, indices, weights, kept, drawn, state.alive, np.ascontiguousarray(worth), carried, out)
+    return out
 
 
 def layer_owed(state: State, claims: Claims) -> Float:
@@ -105,15 +112,17 @@ def layer_owed(state: State, claims: Claims) -> Float:
     float64[n_agents, n_lanes], currency
         ``drawn[j] alive[j] * sum_i A[i, j] kept[i]``.
     """
-    return claims.drawn * state.alive * reach(claims.columns, claims.kept)
+    kept, drawn = np.ascontiguousarray(claims.kept), np.ascontiguousarray(claims.drawn)
+    out = np.empty(kept.shape)
+    indptr, indices, weights, _ = claims.columns
+    layer_debts(indptr, indices, weights, kept, drawn, state.alive, out)
+    return out
 
 
-def _over_layers(state: State, one: Callable[[Claims], Float]) -> Float:
-    """Add up over layers, in their order."""
-    found: Float | None = None
-    for claims in state.layers.values():
-        found = one(claims) if found is None else found + one(claims)
-    return np.zeros((state.n_agents, state.n_lanes)) if found is None else found
+def _all_held(state: State, worth: Float, *, carried: bool) -> Float:
+    out = np.empty((state.n_agents, state.n_lanes))
+    value_claims(*state.edges.creditors, state.scales, state.alive, np.ascontiguousarray(worth), carried, out)
+    return out
 
 
 def claims_face(state: State) -> Float:
@@ -129,7 +138,7 @@ def claims_face(state: State) -> Float:
     float64[n_agents, n_lanes], currency
         Sum of `layer_face`.
     """
-    return _over_layers(state, lambda claims: layer_face(state, claims))
+    return _all_held(state, state.worth, carried=False)
 
 
 def claims_carried(state: State, worth: Float | None = None) -> Float:
@@ -147,8 +156,7 @@ def claims_carried(state: State, worth: Float | None = None) -> Float:
     float64[n_agents, n_lanes], currency
         Sum of `layer_carried`.
     """
-    at = state.worth if worth is None else worth
-    return _over_layers(state, lambda claims: layer_carried(state, claims, at))
+    return _all_held(state, state.worth if worth is None else worth, carried=True)
 
 
 def claims_owed(state: State) -> Float:
@@ -164,7 +172,9 @@ def claims_owed(state: State) -> Float:
     float64[n_agents, n_lanes], currency
         Sum of `layer_owed`.
     """
-    return _over_layers(state, lambda claims: layer_owed(state, claims))
+    out = np.empty((state.n_agents, state.n_lanes))
+    value_debts(*state.edges.debtors, state.scales, state.alive, out)
+    return out
 
 
 def assets_outside(state: State) -> Float:
@@ -180,10 +190,8 @@ def assets_outside(state: State) -> Float:
     float64[n_agents, n_lanes], currency
         Sum of the asset columns; the real assets of sectors are not counted.
     """
-    found = np.zeros((state.n_agents, state.n_lanes))
-    for column in state.money:
-        if column.asset_on:
-            found += state.columns[column.name]
+    found = np.empty((state.n_agents, state.n_lanes))
+    add_columns(state.book, state.places_of_assets, found)
     found[state.people] += state.real_assets[state.people]
     return found
 
@@ -228,9 +236,8 @@ def traded(state: State, price: Float, market: Float) -> Float:
     """
     if state.traded.all() and not (state.units[state.people] < 0.0).any():
         return market
-    found = np.zeros_like(market)
-    for asset in np.flatnonzero(state.traded):
-        found += np.maximum(state.units[:, asset], 0.0) * price[asset]
+    found = np.empty(market.shape)
+    value_traded(state.units, state.traded, np.ascontiguousarray(price), found)
     return found
 
 
@@ -251,9 +258,8 @@ def shares_issued(state: State, price: Float) -> Float | None:
     """
     if not state.shares.any():
         return None
-    found = np.zeros((state.n_agents, state.n_lanes))
-    for asset in np.flatnonzero(state.shares):
-        found[state.people] -= np.minimum(state.units[state.people, asset], 0.0) * price[asset]
+    found = np.empty((state.n_agents, price.shape[1]))
+    value_issued(state.units, state.shares, np.ascontiguousarray(price), state.people.stop, found)
     return found
 
 
@@ -270,9 +276,8 @@ def external_debt(state: State) -> Float:
     float64[n_agents, n_lanes], currency
         Sum of the debts to sectors that are cleared in default.
     """
-    out = np.zeros((state.n_agents, state.n_lanes))
-    for name in state.debts:
-        out += state.columns[name]
+    out = np.empty((state.n_agents, state.n_lanes))
+    add_columns(state.book, state.places_of_debts, out)
     return out
 
 

@@ -12,7 +12,8 @@ from copy import copy
 import numpy as np
 
 from sim.arrays import Bool, Float, empty
-from sim.kernels.books import totals
+from sim.kernels.books import is_zero, totals
+from sim.kernels.claims import roll_layer
 from sim.ledger.balance import (
     layer_carried,
     layer_face,
@@ -70,31 +71,30 @@ class Ledger:
         if self.witness is not None:
             self.witness(source, on, rows, far, amount)
 
-    def _change(self, name: str, rows: Rows, amount: Float) -> None:
-        """Address and write both sides of a money column."""
+    def _change(self, name: str, rows: Rows, amount: Float, whole: Float) -> None:
+        """Address and write both sides of a money column; `whole` is the sum of the amounts over the rows."""
         self._address(name, rows, amount)
-        self._address(name + "@", 0, amount if isinstance(rows, int) else summed(amount))
+        self._address(name + "@", 0, whole)
         self._write(self.state.columns[name], rows, amount)
 
-    def _worth(self, name: str, rows: Rows, amount: Float, source: str, far: Far = None) -> None:
+    def _worth(self, name: str, rows: Rows, amount: Float, whole: Float, source: str, far: Far = None) -> None:
         """Post what a change of a claim does to the net worth of owner and sector; `far` where it stands for others."""
         column = self.state.by_name[name]
-        fall = amount if column.liability_to else -amount
+        fall, lost = (amount, -whole) if column.liability_to else (-amount, whole)
         sector = column.asset_on or column.liability_to
         row = self.state.row(sector) if sector else None
         self._lose(source, name, rows, row if far is None else far, fall)
         if row is not None:
-            lost = -(fall if isinstance(rows, int) else summed(fall))
             self._lose(source, name, row, against(row, rows, fall, -1.0), lost)
 
     def _pay(self, payer: Rows, payee: Rows, amount: Float, source: str) -> None:
         """Move cash between an agent (or each of several) and a sector; the central bank's own side is derived."""
-        central = self.state.row("central_bank")
+        central, whole = self.state.row("central_bank"), _whole(amount)
         for rows, other, sign in ((payer, payee, -1.0), (payee, payer, 1.0)):
-            moved = summed(amount) if isinstance(rows, int) and amount.ndim == 2 else amount
+            moved = (whole if isinstance(rows, int) else amount) * sign
             if rows != central:
-                self._change("cash", rows, sign * moved)
-            self._lose(source, "cash", rows, against(rows, other, amount, -sign), -sign * moved)
+                self._change("cash", rows, moved, whole * sign)
+            self._lose(source, "cash", rows, against(rows, other, amount, -sign), -moved)
 
     # -- the five entries --------------------------------------------------------------------------------------------
 
@@ -114,8 +114,11 @@ class Ledger:
         for_cash : bool
             Whether the sector pays the owner for the debt it takes on.
         """
-        self._change(name, rows, amount)
-        self._worth(name, rows, amount, source)
+        if _nothing(amount):
+            return
+        whole = _whole(amount)
+        self._change(name, rows, amount, whole)
+        self._worth(name, rows, amount, whole, source)
         if for_cash:
             self._pay(self.state.row(self.state.by_name[name].liability_to), rows, amount, source)
 
@@ -135,13 +138,14 @@ class Ledger:
         via : {"cash", "estate"}
             Payment in reserves, or in claims on the estate of failed agents.
         """
-        column = self.state.by_name[name]
-        sector = self.state.row(column.asset_on or column.liability_to)
-        self._change(name, rows, -face)
-        self._worth(name, rows, -face, source)
+        if _nothing(face) and _nothing(paid):
+            return
+        column, ended = self.state.by_name[name], -face
+        sector, whole = self.state.row(column.asset_on or column.liability_to), _whole(ended)
+        self._change(name, rows, ended, whole)
+        self._worth(name, rows, ended, whole, source)
         if via == "estate":
-            received = paid if isinstance(rows, int) else summed(paid)
-            self._pass_on("estate_claims", sector, received, source, against(sector, rows, paid, -1.0))
+            self._pass_on("estate_claims", sector, _whole(paid), source, against(sector, rows, paid, -1.0))
             self._pass_on("estate_due", rows, paid, source, sector)
         elif column.liability_to:
             self._pay(rows, sector, paid, source)
@@ -150,8 +154,9 @@ class Ledger:
 
     def _pass_on(self, name: str, rows: Rows, amount: Float, source: str, far: Far) -> None:
         """Put the estate between a failed agent and its creditors, who remain each other's far end."""
-        self._change(name, rows, amount)
-        self._worth(name, rows, amount, source, far)
+        whole = _whole(amount)
+        self._change(name, rows, amount, whole)
+        self._worth(name, rows, amount, whole, source, far)
 
     def fund_investors(self, outlay: Float, source: str, sector: str = "outside") -> None:
         """Let outside investors, or the deposit insurer, draw reserves from the central bank beyond their own.
@@ -186,10 +191,13 @@ class Ledger:
         source : str
             Who caused it.
         """
-        self._change(name, rows, -amount)
+        if _nothing(amount):
+            return
+        whole = summed(amount)
+        self._change(name, rows, -amount, -whole)
         self._lose(source, name, rows, buyer, amount)
-        self._change(name, buyer, summed(amount))
-        self._lose(source, name, buyer, (Each(buyer, rows, amount, -1.0),), -summed(amount))
+        self._change(name, buyer, whole, whole)
+        self._lose(source, name, buyer, (Each(buyer, rows, amount, -1.0),), -whole)
         self._pay(buyer, rows, amount, source)
 
     def transfer_units(self, rows: slice, buyer: int, sold: Float, price: Float, source: str) -> None:
@@ -212,7 +220,7 @@ class Ledger:
         fair = state.fair_value[rows]
         paid = np.zeros((sold.shape[0], sold.shape[2]))
         for asset in range(sold.shape[1]):
-            if not sold[:, asset].any():
+            if _nothing(sold[:, asset]):
                 continue
             share = fair[:, asset, None]
             market = state.price[asset]
@@ -240,7 +248,9 @@ class Ledger:
         source : str
             Who caused it.
         """
-        self._change("real_assets", rows, -amount)
+        if _nothing(amount):
+            return
+        self._change("real_assets", rows, -amount, -_whole(amount))
         self._lose(source, "real_assets", rows, None, amount)
 
     def revalue_price(self, price: Float, source: str) -> None:
@@ -256,6 +266,8 @@ class Ledger:
         state = self.state
         for asset in range(price.shape[0]):
             rise = price[asset] - state.price[asset]
+            if _nothing(rise):
+                continue
             gain = state.units[:, asset] * state.fair_value[:, asset, None] * rise
             self._address("securities", slice(None), gain)
             market = Market(state.units[:, asset], state.fair_value[:, asset], rise)
@@ -273,6 +285,8 @@ class Ledger:
             Who caused it.
         """
         state, change = self.state, worth - self.state.worth
+        if _nothing(change):
+            return
         for name, claims in state.layers.items():
             rise = layer_carried(state, claims, change)
             self._address("provisions", slice(None), -rise)
@@ -333,14 +347,18 @@ class Ledger:
         Repayment is at face value, so a creditor that had provided against the claim gains what it had provided.
         """
         state, claims, everyone = self.state, self.state.layers[layer], slice(None)
-        face, owed = layer_face(state, claims), layer_owed(state, claims)
-        carried = layer_carried(state, claims, state.worth)
+        called, repaid = kept - claims.kept, drawn - claims.drawn
+        if _nothing(called) and _nothing(repaid):
+            return
         # what the books expect follows from what was asked for, not from what is then written
         asked = copy(claims)
-        asked.kept, asked.drawn = kept, drawn
-        lent, borrowed = layer_face(state, asked) - face, layer_owed(state, asked) - owed
-        worth = layer_carried(state, asked, state.worth) - carried
-        called, repaid = kept - claims.kept, drawn - claims.drawn
+        asked.kept, asked.drawn = np.ascontiguousarray(kept), np.ascontiguousarray(drawn)
+        lent, borrowed, worth = (np.empty(kept.shape) for _ in range(3))
+        roll_layer(
+            *(claims.rows[:3], claims.columns[:3]),
+            *((claims.kept, claims.drawn), (asked.kept, asked.drawn)),
+            *(state.alive, state.worth, lent, borrowed, worth),
+        )
         self._write(claims.kept, everyone, called)
         self._write(claims.drawn, everyone, repaid)
         self._address(layer, everyone, lent)
@@ -361,9 +379,21 @@ class Ledger:
         source : str
             Who caused it.
         """
-        self._move(paid, received, source, ())
+        if not (_nothing(paid) and _nothing(received)):
+            self._move(paid, received, source, ())
 
     def _move(self, paid: Float, received: Float, source: str, far: Far) -> None:
         everyone = slice(None)
-        self._change("cash", everyone, received - paid)
+        gained = received - paid
+        self._change("cash", everyone, gained, summed(gained))
         self._lose(source, "cash", everyone, far, paid - received)
+
+
+def _whole(amount: Float) -> Float:
+    """Return the sum over rows, or the amount of a single row itself."""
+    return amount if amount.ndim == 1 else summed(amount)
+
+
+def _nothing(amount: Float) -> bool:
+    """Return whether there is nothing to post: books and stocks would keep their bits."""
+    return is_zero(amount if amount.ndim == 2 else amount[None])

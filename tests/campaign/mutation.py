@@ -197,9 +197,9 @@ def every(root: Path) -> list[str]:
     return files + ([SLICE] if (root / SLICE).exists() else [])
 
 
-def stages(root: Path, path: str) -> list[list[str]]:
+def stages(root: Path, path: str, among: list[str] | None = None) -> list[list[str]]:
     """Return the test files to run against a mistake in `path`: those of the module, of its users, all others."""
-    known, tests = imports(root), every(root)
+    known, tests = imports(root), every(root) if among is None else among
 
     def own(module: str) -> list[str]:
         dotted = module.removesuffix(".py").replace("/", ".")

@@ -155,3 +155,25 @@ def test_the_last_blocks_are_narrower() -> None:
 def test_stretches_that_are_there_are_left_out() -> None:
     assert list(blocks({3: 2, 8: 1}, 12, 4)) == [(0, 3), (5, 3), (9, 3)]
     assert list(blocks({0: 3, 3: 2, 999: 1, 1000: 1}, 1002, 600)) == [(5, 600), (605, 394), (1001, 1)]
+
+
+FAULTS = """
+import resource, numpy as np
+from sim.experiments.machine import keep_memory
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(100):
+        np.empty(2**17).fill(1.0)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+asked = keep_memory()
+faults()
+print(asked, faults())
+"""
+
+
+def test_blocks_reuse_memory_instead_of_faulting_it_in_anew():
+    done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
+    asked, faults = done.stdout.split()
+    if asked == "False":
+        pytest.skip("the C library of this machine cannot be asked")
+    assert int(faults) < 256  # 25,600 pages are written

@@ -1,0 +1,204 @@
+"""Layers of claims valued in one pass: what creditors hold, what debtors owe, what a change of multipliers moves."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.arrays import Float, Index, Int
+from sim.kernels.jit import kernel
+from sim.kernels.pull import pull
+
+
+@kernel
+def _held(
+    indptr: Int,
+    indices: Index,
+    weights: Float,
+    kept: Float,
+    drawn: Float,
+    alive: Float,
+    worth: Float,
+    carried: bool,
+    first: bool,
+    out: Float,
+) -> None:
+    n_agents, n_lanes = kept.shape
+    signal, pressure = np.empty((n_agents, n_lanes)), np.empty((n_agents, n_lanes))
+    for j in range(n_agents):
+        for lane in range(n_lanes):
+            signal[j, lane] = drawn[j, lane] * alive[j, lane]
+        if carried:
+            for lane in range(n_lanes):
+                signal[j, lane] *= worth[j, lane]
+    pull(indptr, indices, weights, signal, pressure)
+    for i in range(n_agents):
+        if first:
+            for lane in range(n_lanes):
+                out[i, lane] = kept[i, lane] * pressure[i, lane]
+        else:
+            for lane in range(n_lanes):
+                out[i, lane] += kept[i, lane] * pressure[i, lane]
+
+
+@kernel
+def _due(
+    indptr: Int,
+    indices: Index,
+    weights: Float,
+    kept: Float,
+    drawn: Float,
+    alive: Float,
+    first: bool,
+    out: Float,
+) -> None:
+    n_agents, n_lanes = kept.shape
+    pressure = np.empty((n_agents, n_lanes))
+    pull(indptr, indices, weights, kept, pressure)
+    for j in range(n_agents):
+        if first:
+            for lane in range(n_lanes):
+                out[j, lane] = drawn[j, lane] * alive[j, lane] * pressure[j, lane]
+        else:
+            for lane in range(n_lanes):
+                out[j, lane] += drawn[j, lane] * alive[j, lane] * pressure[j, lane]
+
+
+@kernel
+def value_claims(
+    indptr: Int,
+    indices: Index,
+    weights: Float,
+    scales: Float,
+    alive: Float,
+    worth: Float,
+    carried: bool,
+    out: Float,
+) -> None:
+    r"""Value every creditor's claims over all layers: :math:`\sum_l k_{li} \sum_j A_{lij} d_{lj} a_j v_j`.
+
+    Parameters
+    ----------
+    indptr : int64[n_layers, n_agents + 1]
+        Rows of each layer, places in the arrays that follow; row = creditor.
+    indices, weights : int32[n_edges], float64[n_edges], currency
+        Edges of all layers, one layer after the other.
+    scales : float64[n_layers, 2, n_agents, n_lanes], 1
+        Share :math:`k` not called by creditors and :math:`d` not repaid by debtors.
+    alive, worth : float64[n_agents, n_lanes], 1
+        Whether a debtor's claims exist, and the value :math:`v` of one unit of claim on it.
+    carried : bool
+        Whether claims count at `worth`; else at face value, :math:`v = 1`.
+    out : float64[n_agents, n_lanes], currency
+        Overwritten; layers are added in their order.
+    """
+    if not scales.shape[0]:
+        out[:] = 0.0
+    for layer in range(scales.shape[0]):
+        kept, drawn = scales[layer, 0], scales[layer, 1]
+        _held(indptr[layer], indices, weights, kept, drawn, alive, worth, carried, layer == 0, out)
+
+
+@kernel
+def value_debts(indptr: Int, indices: Index, weights: Float, scales: Float, alive: Float, out: Float) -> None:
+    r"""Add up every debtor's debts over all layers at face value: :math:`\sum_l d_{lj} a_j \sum_i A_{lij} k_{li}`.
+
+    Parameters
+    ----------
+    indptr, indices, weights : as in `value_claims`, row = debtor
+        Edges of all layers.
+    scales : float64[n_layers, 2, n_agents, n_lanes], 1
+        As in `value_claims`.
+    alive : float64[n_agents, n_lanes], 1
+        Whether a debtor's claims exist.
+    out : float64[n_agents, n_lanes], currency
+        Overwritten; layers are added in their order.
+    """
+    if not scales.shape[0]:
+        out[:] = 0.0
+    for layer in range(scales.shape[0]):
+        _due(indptr[layer], indices, weights, scales[layer, 0], scales[layer, 1], alive, layer == 0, out)
+
+
+@kernel
+def value_layer(
+    indptr: Int,
+    indices: Index,
+    weights: Float,
+    kept: Float,
+    drawn: Float,
+    alive: Float,
+    worth: Float,
+    carried: bool,
+    out: Float,
+) -> None:
+    """Value every creditor's claims on one layer, as `value_claims` does.
+
+    Parameters
+    ----------
+    indptr, indices, weights : CSR structure, row = creditor
+        The layer.
+    kept, drawn, alive, worth : float64[n_agents, n_lanes], 1
+        As in `value_claims`.
+    carried : bool
+        Whether claims count at `worth`.
+    out : float64[n_agents, n_lanes], currency
+        Overwritten.
+    """
+    _held(indptr, indices, weights, kept, drawn, alive, worth, carried, True, out)
+
+
+@kernel
+def layer_debts(
+    indptr: Int, indices: Index, weights: Float, kept: Float, drawn: Float, alive: Float, out: Float
+) -> None:
+    """Add up every debtor's debt on one layer, as `value_debts` does.
+
+    Parameters
+    ----------
+    indptr, indices, weights : CSR structure, row = debtor
+        The layer.
+    kept, drawn, alive : float64[n_agents, n_lanes], 1
+        As in `value_debts`.
+    out : float64[n_agents, n_lanes], currency
+        Overwritten.
+    """
+    _due(indptr, indices, weights, kept, drawn, alive, True, out)
+
+
+@kernel
+def roll_layer(
+    rows: tuple[Int, Index, Float],
+    columns: tuple[Int, Index, Float],
+    before: tuple[Float, Float],
+    after: tuple[Float, Float],
+    alive: Float,
+    worth: Float,
+    lent_out: Float,
+    borrowed_out: Float,
+    carried_out: Float,
+) -> None:
+    """Tell what moves when the multipliers of one layer change.
+
+    Parameters
+    ----------
+    rows, columns : tuple of indptr, indices, weights
+        The layer by creditor and by debtor.
+    before, after : tuple of float64[n_agents, n_lanes], 1
+        Multipliers `kept` and `drawn` as they are and as they will be.
+    alive, worth : float64[n_agents, n_lanes], 1
+        As in `value_claims`.
+    lent_out, borrowed_out, carried_out : float64[n_agents, n_lanes], currency
+        Overwritten with the change of creditors' claims at face value, of debtors' debts, and of claims at `worth`.
+    """
+    lent, carried, owed = np.empty(lent_out.shape), np.empty(lent_out.shape), np.empty(lent_out.shape)
+    _held(rows[0], rows[1], rows[2], before[0], before[1], alive, worth, False, True, lent)
+    _held(rows[0], rows[1], rows[2], after[0], after[1], alive, worth, False, True, lent_out)
+    _held(rows[0], rows[1], rows[2], before[0], before[1], alive, worth, True, True, carried)
+    _held(rows[0], rows[1], rows[2], after[0], after[1], alive, worth, True, True, carried_out)
+    _due(columns[0], columns[1], columns[2], before[0], before[1], alive, True, owed)
+    _due(columns[0], columns[1], columns[2], after[0], after[1], alive, True, borrowed_out)
+    for i in range(lent.shape[0]):
+        for lane in range(lent.shape[1]):
+            lent_out[i, lane] -= lent[i, lane]
+            carried_out[i, lane] -= carried[i, lane]
+            borrowed_out[i, lane] -= owed[i, lane]

@@ -1,0 +1,119 @@
+"""Claims valued over all layers: by hand, against plain NumPy to the bit, and what a change of multipliers moves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sim.arrays import Csr, csr, stacked
+from sim.kernels.books import add_columns, is_zero
+from sim.kernels.claims import layer_debts, roll_layer, value_claims, value_debts, value_layer
+from sim.kernels.holdings import value_issued, value_traded
+from sim.kernels.pull import pull
+
+N, LANES, LAYERS = 7, 11, 3
+
+
+def pulled(layer: Csr, signal: np.ndarray) -> np.ndarray:
+    out = np.empty((layer.n_rows, signal.shape[1]))
+    pull(layer.indptr, layer.indices, layer.weights, np.ascontiguousarray(signal), out)
+    return out
+
+
+@pytest.fixture
+def book():
+    rng = np.random.default_rng(4)
+    rows = [csr(np.where(rng.random((N, N)) < 0.4, rng.random((N, N)), 0.0)) for _ in range(LAYERS)]
+    scales = rng.random((LAYERS, 2, N, LANES))
+    alive = (rng.random((N, LANES)) < 0.8).astype(np.float64)
+    return rows, [layer.transposed() for layer in rows], scales, alive, rng.random((N, LANES))
+
+
+def test_two_banks_by_hand():
+    # 0 holds 10 of 1 on one layer and 4 on another; half of the first is repaid, claims on 1 are carried at 0.8
+    first, second = csr(np.array([[0.0, 10.0], [0.0, 0.0]])), csr(np.array([[0.0, 4.0], [0.0, 0.0]]))
+    scales = np.ones((2, 2, 2, 1))
+    scales[0, 1, 1] = 0.5
+    alive, worth, out = np.ones((2, 1)), np.array([[1.0], [0.8]]), np.empty((2, 1))
+    value_claims(*stacked([first, second], 2), scales, alive, worth, False, out)
+    assert out.tolist() == [[9.0], [0.0]]
+    value_claims(*stacked([first, second], 2), scales, alive, worth, True, out)
+    assert out[:, 0] == pytest.approx([7.2, 0.0])
+    value_debts(*stacked([first.transposed(), second.transposed()], 2), scales, alive, out)
+    assert out.tolist() == [[0.0], [9.0]]
+
+
+@pytest.mark.parametrize("carried", [False, True])
+def test_all_layers_are_their_sum_to_the_bit(book, carried):
+    rows, _, scales, alive, worth = book
+    found = np.empty((N, LANES))
+    value_claims(*stacked(rows, N), scales, alive, worth, carried, found)
+    parts = [
+        kept * pulled(layer, drawn * alive * worth if carried else drawn * alive)
+        for layer, (kept, drawn) in zip(rows, scales, strict=True)
+    ]
+    assert (found == parts[0] + parts[1] + parts[2]).all()
+    single = np.empty((N, LANES))
+    value_layer(*rows[1][:3], scales[1, 0], scales[1, 1], alive, worth, carried, single)
+    assert (single == parts[1]).all()
+
+
+def test_debts_are_the_other_side(book):
+    _, columns, scales, alive, _ = book
+    found, single = np.empty((N, LANES)), np.empty((N, LANES))
+    value_debts(*stacked(columns, N), scales, alive, found)
+    parts = [drawn * alive * pulled(layer, kept) for layer, (kept, drawn) in zip(columns, scales, strict=True)]
+    assert (found == parts[0] + parts[1] + parts[2]).all()
+    layer_debts(*columns[2][:3], scales[2, 0], scales[2, 1], alive, single)
+    assert (single == parts[2]).all()
+
+
+def test_without_layers_nobody_holds_or_owes():
+    out = np.full((N, LANES), np.nan)
+    value_claims(*stacked([], N), np.empty((0, 2, N, LANES)), np.ones((N, LANES)), np.ones((N, LANES)), True, out)
+    assert (out == 0.0).all()
+    out[:] = np.nan
+    value_debts(*stacked([], N), np.empty((0, 2, N, LANES)), np.ones((N, LANES)), out)
+    assert (out == 0.0).all()
+
+
+def test_a_change_of_multipliers_moves_the_difference(book):
+    rows, columns, scales, alive, worth = book
+    before, after = tuple(scales[0]), tuple(scales[1])
+    lent, borrowed, carried = (np.empty((N, LANES)) for _ in range(3))
+    roll_layer(rows[0][:3], columns[0][:3], before, after, alive, worth, lent, borrowed, carried)
+    for found, value in ((lent, 1.0), (carried, worth)):
+        held = [kept * pulled(rows[0], drawn * alive * value) for kept, drawn in (before, after)]
+        assert (found == held[1] - held[0]).all()
+    owed = [drawn * alive * pulled(columns[0], kept) for kept, drawn in (before, after)]
+    assert (borrowed == owed[1] - owed[0]).all()
+    assert lent.sum(axis=0) == pytest.approx(borrowed.sum(axis=0))
+
+
+def test_zero_is_told_from_everything_else():
+    values = np.zeros((3, 9))
+    assert is_zero(values)
+    assert is_zero(values[:, ::2])
+    assert is_zero(np.zeros((0, 4)))
+    for odd in (np.nan, np.inf, -1e-320):
+        values[2, 8] = odd
+        assert not is_zero(values)
+
+
+def test_some_columns_are_added_in_their_order():
+    money = np.random.default_rng(1).random((4, N, LANES))
+    out = np.empty((N, LANES))
+    add_columns(money, np.array([3, 0, 2]), out)
+    assert (out == (0.0 + money[3]) + money[0] + money[2]).all()
+    add_columns(money, np.zeros(0, dtype=np.int64), out)
+    assert (out == 0.0).all()
+
+
+def test_what_has_a_market_and_what_is_issued():
+    # asset 0 has no market, asset 2 is a share that agent 1 has issued; agent 2 is a sector
+    units = np.array([[5.0, 2.0, 1.0], [0.0, 3.0, -4.0], [1.0, 1.0, -9.0]])[:, :, None]
+    price, out = np.array([[1.0], [0.5], [2.0]]), np.empty((3, 1))
+    value_traded(units, np.array([False, True, True]), price, out)
+    assert out[:, 0].tolist() == [3.0, 1.5, 0.5]
+    value_issued(units, np.array([False, False, True]), price, 2, out)
+    assert out[:, 0].tolist() == [0.0, 8.0, 0.0]

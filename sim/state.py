@@ -285,6 +285,11 @@ class State:
         return np.array([place for place, column in enumerate(self.money) if column.asset_on], dtype=np.int64)
 
     @cached_property
+    def places_owned(self) -> Int:
+        """Places in `book` of all that agents own, cash included."""
+        return np.array([place for place, column in enumerate(self.money) if not column.liability_to], dtype=np.int64)
+
+    @cached_property
     def by_name(self) -> dict[str, Column]:
         """Column of each name."""
         return {column.name: column for column in self.described}

@@ -144,6 +144,20 @@ def test_liquid_banks_do_not_freeze(seed: int) -> None:
     assert state.hoarding.max() == 0.0
 
 
+def test_banks_that_borrow_against_collateral_freeze_beyond_a_threshold(seed: int) -> None:
+    metrics = ["hoarding", "overnight_lending", "liquidity_loss", "system_loss"]
+    hoarding, lending = {}, {}
+    for size in (0.0, 0.05, 0.1, 0.3):
+        changes = {"shocks.0.size": size, "channels.liquidity.repo.start": 1.0, "metrics": metrics}
+        block, state = played("interbank_freeze", seed, changes)
+        hoarding[size], lending[size] = last(block, "hoarding"), last(block, "overnight_lending")
+        assert abs(last(block, "system_loss")) < 1e-9 * equity(state)  # a crisis of liquidity, not of solvency
+    assert hoarding[0.0] == hoarding[0.05] == 0.0  # five points are borne by all
+    assert 0.0 < hoarding[0.1] < hoarding[0.3]
+    assert lending[0.0] == pytest.approx(1.0)
+    assert lending[0.05] > lending[0.1] > lending[0.3]
+
+
 def test_one_model_for_all_fattens_the_tail(seed: int) -> None:
     tails = []
     for weight in (0.05, 0.25):

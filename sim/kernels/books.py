@@ -64,7 +64,7 @@ def add_money(money: Float, signs: Float, sectors: Int, worth_out: Float) -> Non
 
 @kernel
 def add_columns(money: Float, places: Int, out: Float) -> None:
-    r"""Add up some money columns of every agent: :math:`x_i = \sum_{c \in P} m_{ci}`.
+    r"""Add some money columns of every agent: :math:`x_i \mathrel{+}= \sum_{c \in P} m_{ci}`.
 
     Parameters
     ----------
@@ -73,12 +73,10 @@ def add_columns(money: Float, places: Int, out: Float) -> None:
     places : int64[n_places]
         Which columns, in the order of addition.
     out : float64[n_agents, n_lanes], currency
-        Overwritten.
+        Added to.
     """
     _, n_agents, n_lanes = money.shape
     for i in range(n_agents):
-        for lane in range(n_lanes):
-            out[i, lane] = 0.0
         for place in places:
             for lane in range(n_lanes):
                 out[i, lane] += money[place, i, lane]
@@ -105,6 +103,42 @@ def totals(money: Float, out: Float) -> None:
 
 
 @kernel
+def examine(money: Float, expected: Float, gap_out: Float, depth_out: Float, totals_out: Float) -> None:
+    r"""Go through all money columns once: how far from the books, how far below zero, what they sum to.
+
+    .. math::
+        g_k = \max(g_k, \max_{ci} |m_{cik} - b_{cik}|), \qquad d_k = \max(d_k, \max_{ci} -m_{cik}), \qquad
+        t_{ck} = \sum_i m_{cik}
+
+    Parameters
+    ----------
+    money, expected : float64[n_columns, n_agents, n_lanes], currency
+        Stocks, and what the books say.
+    gap_out, depth_out : float64[n_lanes], currency
+        Widened and deepened; infinite where a number is none.
+    totals_out : float64[n_columns, n_lanes], currency
+        Overwritten; summed in row order.
+    """
+    n_columns, n_agents, n_lanes = money.shape
+    odd = np.zeros(n_lanes)
+    for column in range(n_columns):
+        for lane in range(n_lanes):
+            totals_out[column, lane] = 0.0
+        for i in range(n_agents):
+            for lane in range(n_lanes):
+                value = money[column, i, lane]
+                gap = abs(value - expected[column, i, lane])
+                totals_out[column, lane] += value
+                # comparisons with a NaN are false: it is kept apart, so that the loop needs no branch
+                gap_out[lane] = gap if gap > gap_out[lane] else gap_out[lane]
+                depth_out[lane] = -value if -value > depth_out[lane] else depth_out[lane]
+                odd[lane] += gap - gap
+    for lane in range(n_lanes):
+        if np.isnan(odd[lane]):
+            gap_out[lane] = depth_out[lane] = np.inf
+
+
+@kernel
 def widest_gap(values: Float, expected: Float, gap_out: Float) -> None:
     r"""Widen the largest gap of each lane: :math:`g_k = \max(g_k, \max_i |x_{ik} - y_{ik}|)`.
 
@@ -116,11 +150,15 @@ def widest_gap(values: Float, expected: Float, gap_out: Float) -> None:
         Not negative; infinite where a gap is no number.
     """
     n_rows, n_lanes = values.shape
+    odd = np.zeros(n_lanes)
     for i in range(n_rows):
         for lane in range(n_lanes):
             gap = abs(values[i, lane] - expected[i, lane])
-            gap = np.inf if np.isnan(gap) else gap
-            gap_out[lane] = max(gap_out[lane], gap)
+            gap_out[lane] = gap if gap > gap_out[lane] else gap_out[lane]
+            odd[lane] += gap - gap
+    for lane in range(n_lanes):
+        if np.isnan(odd[lane]):
+            gap_out[lane] = np.inf
 
 
 @kernel
@@ -135,8 +173,12 @@ def deepest(values: Float, depth_out: Float) -> None:
         Not negative; infinite where a value is no number.
     """
     n_rows, n_lanes = values.shape
+    odd = np.zeros(n_lanes)
     for i in range(n_rows):
         for lane in range(n_lanes):
             depth = -values[i, lane]
-            depth = np.inf if np.isnan(depth) else depth
-            depth_out[lane] = max(depth_out[lane], depth)
+            depth_out[lane] = depth if depth > depth_out[lane] else depth_out[lane]
+            odd[lane] += depth - depth
+    for lane in range(n_lanes):
+        if np.isnan(odd[lane]):
+            depth_out[lane] = np.inf

@@ -197,8 +197,9 @@ def roll_layer(
     _held(rows[0], rows[1], rows[2], after[0], after[1], alive, worth, True, True, carried_out)
     _due(columns[0], columns[1], columns[2], before[0], before[1], alive, True, owed)
     _due(columns[0], columns[1], columns[2], after[0], after[1], alive, True, borrowed_out)
-    for i in range(lent.shape[0]):
-        for lane in range(lent.shape[1]):
+    n_agents, n_lanes = lent_out.shape
+    for i in range(n_agents):
+        for lane in range(n_lanes):
             lent_out[i, lane] -= lent[i, lane]
             carried_out[i, lane] -= carried[i, lane]
             borrowed_out[i, lane] -= owed[i, lane]

@@ -8,7 +8,7 @@ import numpy as np
 
 from sim.arrays import Float, empty
 from sim.errors import AuditError
-from sim.kernels.books import deepest, totals, widest_gap
+from sim.kernels.books import deepest, examine, widest_gap
 from sim.ledger.balance import layer_carried, layer_face, layer_owed, net_worth, securities, summed
 from sim.ledger.entries import Ledger
 from sim.state import State
@@ -39,38 +39,35 @@ def audit(ledger: Ledger, scale: float) -> dict[str, float]:
     """
     state, allowed = ledger.state, TOLERANCE * scale
     worth, (book, market) = net_worth(state), securities(state)
-    pairs = dict(_stocks(ledger, book))
+    gap, depth, sums = np.zeros(state.n_lanes), np.zeros(state.n_lanes), empty(len(state.money), state.n_lanes)
+    examine(state.book, ledger.money, gap, depth, sums)
+    pairs = {"money@": (sums, ledger.sums), **dict(_stocks(ledger, book))}
     closing = summed(worth) + summed(pairs["provisions"][0]) - summed(book - market) - summed(state.real_assets)
     gaps = {"closure": _largest("closure", "sum of net worths", closing[None], ("the system",), allowed)}
-    gap = np.zeros(state.n_lanes)
-    rows = state.book.reshape(-1, state.n_lanes)
-    widest_gap(rows, ledger.money.reshape(rows.shape), gap)
     for stock, expected in pairs.values():
         widest_gap(stock, expected, gap)
     gaps["books"] = float(gap.max())
     if not gaps["books"] <= allowed:
         _name(ledger, pairs, allowed)
     explained = state.equity0 - worth
-    for source in range(state.loss.shape[0]):
-        explained = explained - state.loss[source]
+    for posted in state.loss:
+        explained -= posted
     gaps["losses"] = _largest("losses", "net worth against posted losses", explained, state.ids, allowed)
-    depth = np.zeros(state.n_lanes)
-    deepest(rows, depth)
     if not float(depth.max()) <= allowed:
         for column in state.money:
             below = np.minimum(state.columns[column.name], 0.0)
             _largest("sign", column.name, below, state.ids, allowed)
-    below = np.minimum(state.units[state.banks].min(axis=1, initial=0.0), 0.0)
-    _largest("sign", "securities", below, state.ids[state.banks], allowed)
+    depth[:] = 0.0
+    deepest(state.units[state.banks].reshape(-1, state.n_lanes), depth)
+    if not float(depth.max(initial=0.0)) <= allowed:
+        below = np.minimum(state.units[state.banks].min(axis=1, initial=0.0), 0.0)
+        _largest("sign", "securities", below, state.ids[state.banks], allowed)
     return {check: gap / scale for check, gap in gaps.items()}
 
 
 def _stocks(ledger: Ledger, book: Float) -> Iterator[tuple[str, tuple[Float, Float]]]:
     """Yield what each stock outside the money columns is, and what the books say; ``name@`` is the other side."""
     state = ledger.state
-    sums = empty(len(state.money), state.n_lanes)
-    totals(state.book, sums)
-    yield "money@", (sums, ledger.sums)
     provisions = np.zeros((state.n_agents, state.n_lanes))
     for layer, claims in state.layers.items():
         face = layer_face(state, claims)

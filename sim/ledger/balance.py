@@ -190,7 +190,7 @@ def assets_outside(state: State) -> Float:
     float64[n_agents, n_lanes], currency
         Sum of the asset columns; the real assets of sectors are not counted.
     """
-    found = np.empty((state.n_agents, state.n_lanes))
+    found = np.zeros((state.n_agents, state.n_lanes))
     add_columns(state.book, state.places_of_assets, found)
     found[state.people] += state.real_assets[state.people]
     return found
@@ -276,7 +276,7 @@ def external_debt(state: State) -> Float:
     float64[n_agents, n_lanes], currency
         Sum of the debts to sectors that are cleared in default.
     """
-    out = np.empty((state.n_agents, state.n_lanes))
+    out = np.zeros((state.n_agents, state.n_lanes))
     add_columns(state.book, state.places_of_debts, out)
     return out
 
@@ -316,7 +316,5 @@ def total_assets(state: State) -> Float:
     issued = shares_issued(state, state.price)
     if issued is not None:
         assets += issued
-    for column in state.money:
-        if not column.liability_to:
-            assets += state.columns[column.name]
+    add_columns(state.book, state.places_owned, assets)
     return assets

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sim.arrays import Csr, csr, stacked
-from sim.kernels.books import add_columns, is_zero
+from sim.kernels.books import add_columns, deepest, examine, is_zero, widest_gap
 from sim.kernels.claims import layer_debts, roll_layer, value_claims, value_debts, value_layer
 from sim.kernels.holdings import value_issued, value_traded
 from sim.kernels.pull import pull
@@ -102,11 +102,9 @@ def test_zero_is_told_from_everything_else():
 
 def test_some_columns_are_added_in_their_order():
     money = np.random.default_rng(1).random((4, N, LANES))
-    out = np.empty((N, LANES))
+    out = np.full((N, LANES), 0.1)
     add_columns(money, np.array([3, 0, 2]), out)
-    assert (out == (0.0 + money[3]) + money[0] + money[2]).all()
-    add_columns(money, np.zeros(0, dtype=np.int64), out)
-    assert (out == 0.0).all()
+    assert (out == ((0.1 + money[3]) + money[0]) + money[2]).all()
 
 
 def test_what_has_a_market_and_what_is_issued():
@@ -117,3 +115,35 @@ def test_what_has_a_market_and_what_is_issued():
     assert out[:, 0].tolist() == [3.0, 1.5, 0.5]
     value_issued(units, np.array([False, False, True]), price, 2, out)
     assert out[:, 0].tolist() == [0.0, 8.0, 0.0]
+
+
+def test_books_are_examined_in_one_pass():
+    rng = np.random.default_rng(2)
+    money = rng.normal(size=(4, N, LANES))
+    books = money + rng.normal(size=money.shape)
+    gap, depth, sums = np.zeros(LANES), np.zeros(LANES), np.empty((4, LANES))
+    examine(money, books, gap, depth, sums)
+    assert (gap == np.abs(money - books).max(axis=(0, 1))).all()
+    assert (depth == -money.min(axis=(0, 1))).all()
+    assert sums == pytest.approx(money.sum(axis=1))
+    rows, one, two = money.reshape(-1, LANES), np.zeros(LANES), np.zeros(LANES)
+    widest_gap(rows, books.reshape(rows.shape), one)
+    deepest(rows, two)
+    assert (one == gap).all()
+    assert (two == depth).all()
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [(0, 0), (2, 3), (3, N - 1)])
+def test_what_is_no_number_is_an_infinite_gap_in_its_lane(odd, place):
+    money = np.ones((4, N, LANES))
+    money[(*place, 5)] = odd
+    gap, depth, sums = np.zeros(LANES), np.zeros(LANES), np.empty((4, LANES))
+    examine(money, np.ones(money.shape), gap, depth, sums)
+    assert np.isinf(gap[5])
+    assert np.isinf(depth[5])
+    assert np.delete(gap, 5).tolist() == np.delete(depth, 5).tolist() == [0.0] * (LANES - 1)
+    one, two, rows = np.zeros(LANES), np.zeros(LANES), money.reshape(-1, LANES)
+    widest_gap(rows, np.ones(rows.shape), one)
+    deepest(rows, two)
+    assert np.isinf([one[5], two[5]]).all()

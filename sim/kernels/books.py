@@ -130,8 +130,8 @@ def examine(money: Float, expected: Float, gap_out: Float, depth_out: Float, tot
                 gap = abs(value - expected[column, i, lane])
                 totals_out[column, lane] += value
                 # comparisons with a NaN are false: it is kept apart, so that the loop needs no branch
-                gap_out[lane] = gap if gap > gap_out[lane] else gap_out[lane]
-                depth_out[lane] = -value if -value > depth_out[lane] else depth_out[lane]
+                gap_out[lane] = max(gap_out[lane], gap)
+                depth_out[lane] = max(depth_out[lane], -value)
                 odd[lane] += gap - gap
     for lane in range(n_lanes):
         if np.isnan(odd[lane]):
@@ -154,7 +154,7 @@ def widest_gap(values: Float, expected: Float, gap_out: Float) -> None:
     for i in range(n_rows):
         for lane in range(n_lanes):
             gap = abs(values[i, lane] - expected[i, lane])
-            gap_out[lane] = gap if gap > gap_out[lane] else gap_out[lane]
+            gap_out[lane] = max(gap_out[lane], gap)
             odd[lane] += gap - gap
     for lane in range(n_lanes):
         if np.isnan(odd[lane]):
@@ -177,7 +177,7 @@ def deepest(values: Float, depth_out: Float) -> None:
     for i in range(n_rows):
         for lane in range(n_lanes):
             depth = -values[i, lane]
-            depth_out[lane] = depth if depth > depth_out[lane] else depth_out[lane]
+            depth_out[lane] = max(depth_out[lane], depth)
             odd[lane] += depth - depth
     for lane in range(n_lanes):
         if np.isnan(odd[lane]):

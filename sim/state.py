@@ -275,19 +275,11 @@ class State:
         return tuple(column.name for column in self.money if column.rank)
 
     @cached_property
-    def places_of_debts(self) -> Int:
-        """Places of the `debts` in `book`, in their order."""
-        return np.array([place for place, column in enumerate(self.money) if column.rank], dtype=np.int64)
-
-    @cached_property
-    def places_of_assets(self) -> Int:
-        """Places in `book` of what agents own on sectors."""
-        return np.array([place for place, column in enumerate(self.money) if column.asset_on], dtype=np.int64)
-
-    @cached_property
-    def places_owned(self) -> Int:
-        """Places in `book` of all that agents own, cash included."""
-        return np.array([place for place, column in enumerate(self.money) if not column.liability_to], dtype=np.int64)
+    def places(self) -> dict[str, Int]:
+        """Places in `book` of all that agents own, of what they own on sectors, and of the `debts`; in their order."""
+        own = [(k, not column.liability_to, column.asset_on, column.rank) for k, column in enumerate(self.money)]
+        names = ("owned", "assets", "debts")
+        return {name: np.array([each[0] for each in own if each[n + 1]], np.int64) for n, name in enumerate(names)}
 
     @cached_property
     def by_name(self) -> dict[str, Column]:

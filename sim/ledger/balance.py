@@ -191,7 +191,7 @@ def assets_outside(state: State) -> Float:
         Sum of the asset columns; the real assets of sectors are not counted.
     """
     found = np.zeros((state.n_agents, state.n_lanes))
-    add_columns(state.book, state.places_of_assets, found)
+    add_columns(state.book, state.places["assets"], found)
     found[state.people] += state.real_assets[state.people]
     return found
 
@@ -277,7 +277,7 @@ def external_debt(state: State) -> Float:
         Sum of the debts to sectors that are cleared in default.
     """
     out = np.zeros((state.n_agents, state.n_lanes))
-    add_columns(state.book, state.places_of_debts, out)
+    add_columns(state.book, state.places["debts"], out)
     return out
 
 
@@ -316,5 +316,5 @@ def total_assets(state: State) -> Float:
     issued = shares_issued(state, state.price)
     if issued is not None:
         assets += issued
-    add_columns(state.book, state.places_owned, assets)
+    add_columns(state.book, state.places["owned"], assets)
     return assets

@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-versions bench campaign mutation legs faults gallery docs lint format wheel-check clean
+.PHONY: help demo test test-all test-versions bench campaign mutation legs faults soak gallery docs lint format wheel-check clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -51,11 +51,15 @@ mutation: $(VENV)/.test ## 100 seeded edits of kernels and solvers; the tests mu
 legs: $(VENV)/.test ## leave out every posting to the ledger in turn; the tests must notice each (two hours)
 	$(BIN)/python -m tests.campaign.legs
 
-faults: $(VENV)/.test ## 200 kills at random times, a crash at every write, the grid of workers, blocks and executors; one answer (an hour)
-	$(BIN)/python -m tests.campaign_runs.kill --times 200 --seed 1
+faults: $(VENV)/.test ## 250 kills at random times, a crash at every write, the grid of workers, blocks and executors; one answer (an hour)
+	$(BIN)/python -m tests.campaign_runs.kill --times 50 --seed 1
+	$(BIN)/python -m tests.campaign_runs.kill --times 200 --seed 2 --forked --draws 3000
 	$(BIN)/python -m tests.campaign_runs.crash
 	$(BIN)/python -m tests.campaign_runs.cache --times 20
 	$(BIN)/python -m tests.campaign_runs.grid
+
+soak: $(VENV)/.test ## runs one after the other in one process; memory, descriptors, threads and files must not grow (an hour)
+	$(BIN)/python -m tests.campaign_runs.soak --minutes 60
 
 gallery: $(VENV)/.core ## draw the figures of the README and of the pages again (3 minutes)
 	$(BIN)/python docs/gallery.py

@@ -16,7 +16,7 @@ project_copyright = author
 version = release = sim.__version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml", "generated"]
-exclude_patterns = ["_build", "_ext", "gallery.py", "**.ipynb_checkpoints"]
+exclude_patterns = ["_build", "_ext", "*.py", "**.ipynb_checkpoints"]
 default_role = "code"
 nitpicky = False
 suppress_warnings = ["config.cache"]

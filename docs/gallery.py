@@ -33,6 +33,18 @@ def figures() -> Iterator[tuple[str, Figure]]:
     acts = {name: [phase for phase in PHASES if phase in CHANNELS[name].phases] for name in ORDER}
     yield "phases", phases_figure("The order of a step", PHASES, acts)
     yield "balance_sheets", _sheets()
+    yield "attribution", sim.attribute("combined_stress", draws=16, seed=SEED).plot()
+    yield "frontier", _rules()
+
+
+def _rules() -> Figure:
+    """Credit against loss under five rules for the own share of platforms."""
+    rule = {"kind": "rule_change", "target": "platforms", "own_share": 0.3, "notice": 1.0, "transition": 5.0, "at": 1}
+    stress = {"kind": "borrower_stress", "pools": "platforms", "pd_multiplier": 4.0, "factor": {"normal": {}}, "at": 10}
+    scenario = sim.load("colending_stress").override({"shocks": [rule, stress], "horizon.steps": 12})
+    shares = {f"{100 * share:g} %": {"shocks.0.own_share": share} for share in (0.3, 0.35, 0.4, 0.45, 0.5)}
+    found = sim.frontier(scenario, shares, benefit="sme_credit", statistic="ES90", draws=200, seed=SEED)
+    return found.plot()
 
 
 def _sheets() -> Figure:

@@ -15,7 +15,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sim.analysis.attribution import Attribution, attribute
     from sim.analysis.compare import Comparison, compare
+    from sim.analysis.cross_contagion import CrossContagion, cross_contagion
+    from sim.analysis.frontier import Frontier, frontier
+    from sim.analysis.walls import WallValue, wall_value
     from sim.channels.base import Channel
     from sim.errors import (
         AuditError,
@@ -43,23 +47,31 @@ if TYPE_CHECKING:
     from sim.scenario.schema import Scenario
     from sim.shocks.base import Shock
     from sim.system import System
+    from sim.walls.base import Wall
 
 __version__ = "0.1.0"
 
 _PLACES = {
+    "attribute": "sim.analysis.attribution:attribute",
     "build": "sim.scenario.build:build",
     "resume": "sim.experiments.monte_carlo:resume",
     "resume_sweep": "sim.experiments.sweep_reopen:resume_sweep",
     "compare": "sim.analysis.compare:compare",
+    "cross_contagion": "sim.analysis.cross_contagion:cross_contagion",
+    "frontier": "sim.analysis.frontier:frontier",
     "load": "sim.scenario.load:load",
     "open": "sim.experiments.opening:open_result",
     "open_sweep": "sim.experiments.sweep:open_sweep",
     "run": "sim.experiments.monte_carlo:run",
     "sweep": "sim.experiments.sweep:sweep",
+    "wall_value": "sim.analysis.walls:wall_value",
+    "Attribution": "sim.analysis.attribution:Attribution",
     "Bank": "sim.model:Bank",
     "Channel": "sim.channels.base:Channel",
     "Comparison": "sim.analysis.compare:Comparison",
     "ContagionModel": "sim.model:ContagionModel",
+    "CrossContagion": "sim.analysis.cross_contagion:CrossContagion",
+    "Frontier": "sim.analysis.frontier:Frontier",
     "Fund": "sim.model:Fund",
     "Layer": "sim.networks.layer:Layer",
     "Platform": "sim.model:Platform",
@@ -69,6 +81,8 @@ _PLACES = {
     "Sweep": "sim.experiments.swept:Sweep",
     "System": "sim.system:System",
     "TechFirm": "sim.model:TechFirm",
+    "Wall": "sim.walls.base:Wall",
+    "WallValue": "sim.analysis.walls:WallValue",
     "AuditError": "sim.errors:AuditError",
     "ConvergenceError": "sim.errors:ConvergenceError",
     "FailedDrawsError": "sim.errors:FailedDrawsError",
@@ -82,11 +96,14 @@ _PLACES = {
     "UsageError": "sim.errors:UsageError",
 }
 # Folders that users reach as attributes: `sim.contagion.clear(...)` after a bare `import sim`.
-_FOLDERS = ("channels", "contagion", "errors", "metrics", "networks", "report", "shocks", "valuations")
+_FOLDERS = ("channels", "contagion", "errors", "metrics", "networks", "report", "shocks", "valuations", "walls")
 
 __all__ = [  # noqa: RUF022  (verbs, nouns, errors)
+    "attribute",
     "build",
     "compare",
+    "cross_contagion",
+    "frontier",
     "load",
     "open",
     "open_sweep",
@@ -94,10 +111,14 @@ __all__ = [  # noqa: RUF022  (verbs, nouns, errors)
     "resume_sweep",
     "run",
     "sweep",
+    "wall_value",
+    "Attribution",
     "Bank",
     "Channel",
     "Comparison",
     "ContagionModel",
+    "CrossContagion",
+    "Frontier",
     "Fund",
     "Layer",
     "Platform",
@@ -107,6 +128,8 @@ __all__ = [  # noqa: RUF022  (verbs, nouns, errors)
     "Sweep",
     "System",
     "TechFirm",
+    "Wall",
+    "WallValue",
     "AuditError",
     "ConvergenceError",
     "FailedDrawsError",

@@ -24,6 +24,7 @@ from sim.scenario.schema import Scenario
 from sim.state import Column
 from sim.streams import Draws
 from sim.system import System
+from sim.walls import Walls, rebuilt, retuned, sources
 
 LANES = 8
 """Blocks are padded to a multiple of this: kernels sum eight lanes at a time, and reductions never see a single one."""
@@ -93,11 +94,15 @@ class Simulation:
         switches: Mapping[str, Float] | None = None,
     ) -> None:
         refuse(scenario, system)
-        self.system, self.scenario, self.wanted = system, scenario, np.asarray(draws, dtype=np.int64)
+        standing = scenario.standing
+        self.scenario, self.wanted = scenario, np.asarray(draws, dtype=np.int64)
+        self.system = system = rebuilt(system, standing) if standing else system
         padded = np.concatenate([self.wanted, np.repeat(self.wanted[-1:], -self.wanted.size % LANES)])
         self.draws = Draws(seed, padded, scenario.monte_carlo.sampler)
-        self.channels = scenario.active
-        self.state = system.state(padded.size, ("shock", *self.channels), columns_of(self.channels.values()))
+        self.channels = retuned(scenario.active, standing) if standing else scenario.active
+        self.state = system.state(
+            padded.size, ("shock", *self.channels, *sources(standing)), columns_of(self.channels.values())
+        )
         self.state.days = scenario.horizon.days
         people, view = self.state.people, TightView(self.state, self.state.worth, self.state.price)
         # the rules read equity as the view computes it, so a quiet step is quiet to the last bit
@@ -108,6 +113,7 @@ class Simulation:
         for name, values in (switches or {}).items():
             self.on[name][: self.wanted.size] = values
             self.on[name][self.wanted.size :] = np.asarray(values)[-1:]
+        self.walls = Walls(standing, system, self.state, self.draws, self.channels) if standing else None
         self.number, self.phase, self.cause = 0, "", ""
         self.rounds = np.zeros(padded.size, dtype=np.int64)
         self.residual = np.zeros(padded.size)
@@ -180,6 +186,8 @@ class Simulation:
         """Play one step: events, then every channel's phases in their order, then the audit."""
         self.number += 1
         self.state.time = self.number * self.state.days
+        if self.walls is not None:
+            self.walls.turn(self._given())
         for phase in PHASES:
             began, self.phase = perf_counter(), phase
             if phase == "events":
@@ -211,26 +219,31 @@ class Simulation:
                 shock.strike(self.system, self.state, self.ledger, self.draws, self.cause)
         self.cause = ""
 
-    def _given(self, name: str) -> Step:
+    def _given(self, name: str = "") -> Step:
         return Step(
             self.system,
             self.state,
             self.ledger,
             self.number,
-            self.on[name],
+            self.on[name] if name else np.ones(self.draws.draws.size),
             self.rules,
             self.scenario.horizon.days,
             self.draws,
             self.channels,
             self.on,
+            self.walls,
         )
 
     def _phase(self, phase: str) -> None:
+        if self.walls is not None:
+            self.walls.act("before", phase, self._given())
         for name, channel in self.channels.items():
             if phase in channel.phases:
                 found = getattr(channel, channel.phases[phase])(self._given(name))
                 if isinstance(found, FixedPoint):
                     self._note(found)
+        if self.walls is not None:
+            self.walls.act("after", phase, self._given())
 
     def _static(self) -> None:
         """Bring all isotone channels to their greatest common fixed point, then post it once."""

@@ -18,6 +18,8 @@ from sim.channels import CHANNELS
 from sim.cli.app import COMMANDS, app
 from sim.cli.list import KINDS
 from sim.shocks import SHOCKS
+from sim.walls import WALLS
+from tests.report.test_new_figures import clashes
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -44,12 +46,12 @@ def test_every_public_name_is_in_the_reference(generated):
         assert re.search(rf"^\.\. auto\w+:: sim\.contagion\.{name}$", text, re.MULTILINE), name
 
 
-@pytest.mark.parametrize("kind", ["channels", "shocks", "metrics", "valuations", "networks"])
+@pytest.mark.parametrize("kind", ["channels", "shocks", "metrics", "valuations", "networks", "walls"])
 def test_everything_a_scenario_can_name_is_in_the_reference(generated, kind):
     text = generated.page_of_kind(kind)
     for name in KINDS[kind]():
         assert f"\n{name}\n{'-' * len(name)}\n" in text
-    registry = {"channels": CHANNELS, "shocks": SHOCKS}.get(kind)
+    registry = {"channels": CHANNELS, "shocks": SHOCKS, "walls": WALLS}.get(kind)
     for name in registry.names() if registry else ():
         for field in registry[name].model_fields:
             assert f"``{field}``" in text, (name, field)
@@ -102,6 +104,40 @@ def test_the_commands_on_the_pages_exist():
             assert {word.split("=")[0] for word in words if word.startswith("-")} <= known, f"{path.name}: {text}"
             found += 1
     assert found > 10
+
+
+@pytest.fixture(scope="module")
+def signatures():
+    """The module that draws what the scenarios show."""
+    sys.path.insert(0, str(DOCS))
+    try:
+        import signatures as module
+
+        yield module
+    finally:
+        sys.path.remove(str(DOCS))
+
+
+def test_every_scenario_on_cn100_is_shown_in_a_figure(signatures):
+    page = (DOCS / "scenarios.md").read_text("utf-8")
+    shipped = {
+        name for name in KINDS["scenarios"]() if "base: cn100\n" in (ROOT / "scenarios" / f"{name}.yaml").read_text()
+    }
+    assert len(shipped) >= 10
+    assert {draw.__name__ for draw in signatures.FIGURES} == shipped
+    for name in shipped:
+        assert (DOCS / "scenarios" / f"{name}.svg").stat().st_size < 150_000
+        assert re.search(rf"^!\[.+\]\(scenarios/{name}\.svg\)$", page, re.MULTILINE), name
+        assert f"\n| [{name}](#" in page
+
+
+@pytest.mark.parametrize("name", ["rumour_run", "tech_equity_crash"])
+def test_a_figure_of_a_scenario_is_drawn_without_overlap(signatures, monkeypatch, name):
+    play = signatures.run
+    monkeypatch.setattr(signatures, "run", lambda name, changes=None, **_: play(name, changes, draws=2))
+    figure = getattr(signatures, name)()
+    assert clashes(figure) == []
+    assert all(ax.get_ylabel() for ax in figure.axes)
 
 
 class Loads(HTMLParser):

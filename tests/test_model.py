@@ -10,8 +10,9 @@ import pytest
 import sim
 from sim.agents.bank import BankDecision
 from sim.errors import PluginError, UnknownNameError, UsageError
-from sim.model import Bank, ContagionModel
-from sim.simulation import play
+from sim.ledger.balance import layer_owed
+from sim.model import Agent, Bank, ContagionModel, Fund, Platform, TechFirm
+from sim.simulation import Block, play
 
 
 @pytest.fixture(scope="module")
@@ -191,3 +192,107 @@ def test_calls_that_are_wrong(scenario: sim.Scenario, monkeypatch: pytest.Monkey
         monkeypatch.setattr(Strange, "agent_types", types)
         with pytest.raises((UsageError, UnknownNameError), match=said):
             Strange(scenario, seed=7)
+
+
+# technology firms, platforms and funds, and banks that hoard
+
+KINDS = {"bank": Bank, "tech_firm": TechFirm, "platform": Platform, "fund": Fund}
+SHOCKS = [
+    {"kind": "outage", "target": "tech_firms[largest]", "at": 1, "service": 0.0, "duration": {"fixed": 2.0}},
+    {"kind": "redemption", "target": "funds", "at": 1, "size": 0.15, "days": 3, "price_fall": 0.003},
+    {"kind": "borrower_stress", "at": 1, "pools": "platforms", "pd_multiplier": 4.0, "factor": {"fixed": 0.0}},
+]
+
+
+@pytest.fixture(scope="module")
+def mixed() -> sim.Scenario:
+    """Four steps in which agents of every type have something to decide."""
+    return sim.load("cn100").override({"horizon.steps": 4, "shocks": SHOCKS, "record": "agents"})
+
+
+@pytest.fixture(scope="module")
+def system(mixed: sim.Scenario) -> sim.System:
+    return sim.build(mixed, seed=7)
+
+
+@pytest.fixture(scope="module")
+def usual(mixed: sim.Scenario, system: sim.System) -> Block:
+    return play(mixed, system, np.arange(4), 7)
+
+
+def asked(kind: str, asked: list[str], **changes: float) -> type[ContagionModel]:
+    """A model whose agents of a type note that they were asked, and answer with the rule but for some changes."""
+    base: type[Agent] = KINDS[kind]
+
+    class Own(base):  # type: ignore[misc, valid-type]
+        def decide(self) -> object:
+            asked.append(self.id)
+            return super().decide().replace(**changes)
+
+    return type("Owned", (ContagionModel,), {"agent_types": {kind: Own}})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_agents_of_every_type_that_repeat_the_rule_change_no_bit(
+    mixed: sim.Scenario, system: sim.System, usual: Block, kind: str
+) -> None:
+    said: list[str] = []
+    model = played(asked(kind, said)(mixed, seed=7, draw=2, system=system))
+    rows = model.simulation.state.rows(KINDS[kind].kind)
+    assert set(said) == set(system.ids[rows])
+    block = model.block()
+    for here, there in ((block.metrics, usual.metrics), (block.final, usual.final)):
+        assert all(np.array_equal(values[:, 0], there[name][:, 2]) for name, values in here.items())
+
+
+def test_what_every_type_decides_is_done(mixed: sim.Scenario, system: sim.System) -> None:
+    def end(kind: str, **changes: float) -> ContagionModel:
+        return played(asked(kind, [], **changes)(mixed, seed=7, system=system))
+
+    rule = end("bank")
+    state, funds, platforms = rule.simulation.state, rule.simulation.state.rows("funds"), system.types["platforms"]
+    assert state.hoarding.max() == 0.0 < state.redeemed[funds, 0].min()
+    miser = end("bank", hoard=1.0).simulation.state
+    assert (miser.hoarding[miser.banks] == 1.0).all()
+    assert (miser.called[miser.banks] >= mixed.channels["liquidity"].rollover.hoarding).all()
+    assert layer_owed(miser, miser.layers["overnight"]).sum() < 0.1 * layer_owed(state, state.layers["overnight"]).sum()
+    half = end("bank", hoard=0.5).simulation.state
+    assert np.median(half.called[half.banks]) == 0.5 * mixed.channels["liquidity"].rollover.hoarding
+    assert end("fund", pay=0.0).simulation.state.redeemed[funds, 0].max() == 0.0
+    assert end("tech_firm", compensate=0.0).metric("operational_loss") > rule.metric("operational_loss")
+    debtor = end("platform", honour=0.0).simulation.state
+    due = layer_owed(debtor, debtor.layers["guarantees"])[platforms, 0]
+    assert due.max() > 0.0 == layer_owed(state, state.layers["guarantees"])[platforms, 0].max()
+
+
+class Cautious(Bank):
+    """Keeps its liquidity to itself early."""
+
+    def decide(self) -> BankDecision:
+        decision = super().decide()
+        return decision.replace(hoard=1.0) if self.liquidity_coverage < 1.5 else decision
+
+
+class Careful(ContagionModel):
+    """All banks are cautious."""
+
+    agent_types = {"bank": Cautious}
+
+
+def test_a_bank_sees_its_liquidity_coverage(mixed: sim.Scenario, system: sim.System) -> None:
+    model, rule = Careful(mixed, seed=7, system=system), ContagionModel(mixed, seed=7, system=system)
+    ratios = np.array(model.agents_by_type[Cautious].get("liquidity_coverage"))
+    assert np.array_equal(ratios, model.simulation.state.lcr[system.types["banks"], 0])
+    for each in (model, rule):
+        each.step()
+    state, banks = model.simulation.state, system.types["banks"]
+    # what banks saw when they decided is what the channel noted down
+    early = state.lcr[banks, 0] < 1.5
+    assert 0 < early.sum() < early.size
+    assert np.array_equal(state.hoarding[banks, 0], early | (rule.simulation.state.hoarding[banks, 0] > 0.0))
+    without = Careful("ring_of_ten", seed=1)  # no channel of liquidity: the ratio is there, hoarding changes nothing
+    assert {bank.liquidity_coverage for bank in without.agents} == {0.0}
+    assert np.array_equal(
+        played(without).block().metrics["system_loss"],
+        played(ContagionModel("ring_of_ten", seed=1)).block().metrics["system_loss"],
+    )

@@ -166,3 +166,25 @@ def test_one_model_for_all_fattens_the_tail(seed: int) -> None:
         lost = np.sort(block.metrics["deadweight_loss"][-1])
         tails.append(lost[-10:].mean() / lost.mean())
     assert tails[1] > tails[0]
+
+
+def test_a_rule_takes_credit_before_it_takes_losses(seed: int) -> None:
+    asked = {"none": (0.02, 220.0, 0.0), "slow": (0.3, 220.0, 0.0), "told": (0.3, 220.0, 0.5), "fast": (0.3, 20.0, 0.5)}
+    credit, tail = {}, {}
+    for name, (share, transition, prepared) in asked.items():
+        changes = {"shocks.0.own_share": share, "shocks.0.transition": transition, "horizon.steps": 63}
+        changes["channels.compliance.published"] = prepared
+        block, _ = played("rule_change", seed, changes, draws=16, system=base(seed, own_share=0.02))
+        lent = block.metrics["sme_credit"].mean(axis=1)
+        credit[name] = lent[59] / lent[0]  # on the eve of the defaults
+        tail[name] = float(np.sort(block.metrics["system_loss"][-1])[-4:].mean())
+        if name == "told":
+            assert lent[19] < 0.6 * lent[0]  # before the rule is in force
+    assert credit["none"] == pytest.approx(1.0, rel=1e-12)
+    assert credit["none"] > credit["slow"] > credit["told"] > credit["fast"] > 0.0
+    assert tail["none"] > tail["slow"] > tail["told"] > tail["fast"] >= 0.0
+    # the platforms' larger stake saves more than lending less would
+    for name in ("slow", "told", "fast"):
+        assert tail[name] < credit[name] * tail["none"]
+    # platforms raise no capital: pools shrink to what 2 % of them are 30 % of
+    assert credit["fast"] == pytest.approx(0.02 / 0.3, rel=0.05)

@@ -26,6 +26,7 @@ from sim.networks.generators import GENERATORS
 from sim.scenario.json_schema import scenario_schema
 from sim.shocks import SHOCKS
 from sim.valuations import RULES
+from sim.walls import WALLS
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -42,6 +43,7 @@ LABELS = {
     "metrics": "Metrics",
     "valuations": "Valuations",
     "networks": "Networks",
+    "walls": "Walls",
 }
 
 
@@ -52,7 +54,7 @@ def kind_of(name: str) -> str:
         return VERBS
     if issubclass(thing, Exception) or name == "Problem":
         return ERRORS
-    return MESA if name in ("Bank", "ContagionModel") else RESULTS
+    return MESA if name in ("Bank", "ContagionModel", "Fund", "Platform", "TechFirm") else RESULTS
 
 
 def directive(module: str, name: str) -> str:
@@ -97,7 +99,10 @@ def page_of_channel() -> str:
     names = {
         "sim.channels.base": ("Step", "TightView"),
         "sim.plugins": ("Plugin", "Registry"),
-        "sim.agents.bank": ("BankView", "BankDecision", "decide"),
+        "sim.agents.bank": ("BankView", "FundingView", "BankDecision", "decide"),
+        "sim.agents.fund": ("FundView", "FundDecision"),
+        "sim.agents.platform": ("PlatformView", "PlatformDecision"),
+        "sim.agents.tech_firm": ("TechFirmView", "TechFirmDecision"),
         "sim.ledger.entries": ("Ledger",),
         "sim.state": ("Column", "State"),
     }
@@ -156,6 +161,8 @@ def behind(kind: str, name: str) -> object:
         return CHANNELS[name]
     if kind == "shocks":
         return SHOCKS[name]
+    if kind == "walls":
+        return WALLS[name]
     if kind == "metrics":
         return METRICS[name].of
     return RULES[name] if kind == "valuations" else GENERATORS[name]

@@ -1,4 +1,4 @@
-"""What banks do: sell when leverage is above its limit."""
+"""What banks do: sell when leverage is above its limit, hoard when they are short of liquid assets."""
 
 from __future__ import annotations
 
@@ -36,37 +36,67 @@ class BankView(View):
 
 
 @dataclass(frozen=True)
+class FundingView(View):
+    """What the rule of a bank may see when its overnight lending falls due, all banks at once.
+
+    Parameters
+    ----------
+    coverage, coverage_least : float64[n_banks, n_lanes], 1
+        Liquidity coverage ratio, and below which a bank hoards.
+    reserves, reserves_least : float64[n_banks, n_lanes], currency
+        Reserves, and below which a bank hoards.
+    """
+
+    kind: ClassVar[str] = "banks"
+
+    coverage: Float
+    coverage_least: Float
+    reserves: Float
+    reserves_least: Float
+
+
+@dataclass(frozen=True)
 class BankDecision(Decision):
-    """What every bank does this step.
+    """What every bank does: asked for `hoard` when overnight lending falls due, for `sell` when markets open.
 
     Parameters
     ----------
     sell : float64[n_banks, n_lanes], 1
         Share of its marketable assets sold, pro rata over assets.
+    hoard : float64[n_banks, n_lanes], 1
+        How far a bank keeps its liquidity to itself: 1 calls the share ``channels.liquidity.rollover.hoarding`` of its
+        overnight lending, 0 renews all of it.
     """
 
-    sell: Float
+    sell: Float | float = 0.0
+    hoard: Float | float = 0.0
 
 
-def decide(view: BankView) -> BankDecision:
-    r"""Sell the share of marketable assets that brings leverage back to target.
+def decide(view: BankView | FundingView) -> BankDecision:
+    r"""Sell the share of marketable assets that brings leverage back to target; hoard when short of liquid assets.
 
-    .. math:: \Gamma_i = \min(1, (A_i - \lambda^*_i E_i) / M_i) \quad \text{if } A_i / E_i > \bar\lambda_i
+    .. math::
+        \Gamma_i = \min(1, (A_i - \lambda^*_i E_i) / M_i) \quad \text{if } A_i / E_i > \bar\lambda_i, \qquad
+        h_i = 1\{LCR_i < 1 + b_i \text{ or } R_i < \underline R_i\}
 
     Parameters
     ----------
-    view : BankView
-        What the banks see.
+    view : BankView or FundingView
+        What the banks see: it says which of the two is asked, and the other is zero.
 
     Returns
     -------
     BankDecision
-        Zero where leverage is at or below its limit, one where equity is gone (if `liquidate`).
+        `sell` is zero where leverage is at or below its limit, one where equity is gone (if `liquidate`).
 
     References
     ----------
-    Cont and Schaanning (2017), eq. 4; Greenwood, Landier and Thesmar (2015), eq. 1, with limit = target.
+    Cont and Schaanning (2017), eq. 4; Greenwood, Landier and Thesmar (2015), eq. 1, with limit = target; Gai, Haldane
+    and Kapadia (2011), section 2, for hoarding.
     """
+    if isinstance(view, FundingView):
+        short = (view.coverage < view.coverage_least) | (view.reserves < view.reserves_least)
+        return BankDecision(np.zeros(short.shape), short.astype(np.float64))
     solvent = view.equity > 0.0
     above = view.assets > view.limit * view.equity
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -74,4 +104,4 @@ def decide(view: BankView) -> BankDecision:
     sell = np.where(above & solvent, np.minimum(1.0, np.maximum(0.0, share)), 0.0)
     if view.liquidate:
         sell = np.where(solvent, sell, 1.0)
-    return BankDecision(np.where(view.marketable > 0.0, sell, 0.0))
+    return BankDecision(np.where(view.marketable > 0.0, sell, 0.0), np.zeros(sell.shape))

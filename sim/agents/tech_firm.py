@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sim.agents.base import Decision, View, payable
+import numpy as np
+
+from sim.agents.base import Decision, View
 from sim.arrays import Float
 
 
@@ -17,15 +19,14 @@ class TechFirmView(View):
     ----------
     service : float64[n_firms, n_lanes], 1
         Its own service.
-    claimed, means : float64[n_firms, n_lanes], currency
-        What its users may claim under their contracts this step, and what it could pay.
+    claimed : float64[n_firms, n_lanes], currency
+        What its users may claim under their contracts this step.
     """
 
     kind: ClassVar[str] = "tech_firms"
 
     service: Float
     claimed: Float
-    means: Float
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,14 @@ class TechFirmDecision(Decision):
     Parameters
     ----------
     compensate : float64[n_firms, n_lanes], 1
-        Share of the claims that it pays.
+        Share of the claims that it pays; the rest lapses.
     """
 
     compensate: Float
 
 
 def decide(view: TechFirmView) -> TechFirmDecision:
-    """Pay every claim as far as there is money.
+    """Pay every claim; what its money does not cover a firm owes outside investors.
 
     Parameters
     ----------
@@ -52,6 +53,6 @@ def decide(view: TechFirmView) -> TechFirmDecision:
     Returns
     -------
     TechFirmDecision
-        ``min(1, means / claimed)``; 1 where nothing is claimed.
+        1 for all.
     """
-    return TechFirmDecision(payable(view.claimed, view.means))
+    return TechFirmDecision(np.ones(view.claimed.shape))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sim.analysis.paired import Alike, Difference, difference, tail_difference
+from sim.analysis.parts import pairing, split
 from sim.arrays import Float, Int
 from sim.channels import CHANNELS
 from sim.errors import SimError, UnknownNameError, UsageError, shown
@@ -20,6 +21,7 @@ from sim.experiments.monte_carlo import run
 from sim.experiments.opening import open_result
 from sim.experiments.part import FAILED
 from sim.experiments.result import Result
+from sim.metrics.bearers import BEARERS
 from sim.scenario.load import load
 
 if TYPE_CHECKING:
@@ -162,14 +164,42 @@ class Comparison:
         """
         if metric not in self.metrics:
             raise UnknownNameError("metric", metric, self.metrics)
-        table = self.summary()
-        wanted = [metric, *(f"{name}_loss" for name in sorted(CHANNELS.names()))]
-        table = table[table["metric"].isin(wanted)].copy()
-        whole = table[table["metric"] == metric].set_index("run")["difference"]
-        ratio = table["difference"].to_numpy() / table["run"].map(whole).replace(0.0, np.nan).to_numpy()
-        table["share"] = ratio
-        order = {name: k for k, name in enumerate(wanted)}
-        return table.sort_values("metric", key=lambda names: names.map(order), kind="stable").reset_index(drop=True)
+        parts = [f"{name}_loss" for name in sorted(CHANNELS.names())]
+        return split(self.summary(), [metric, *parts], [metric])
+
+    def by_bearer(self) -> pd.DataFrame:
+        """Return who bears a difference in the end.
+
+        Returns
+        -------
+        DataFrame
+            Rows of `summary` for the losses of each bearer (``financial_loss, public_loss, real_loss, outside_loss``)
+            and, where reported, for ``deadweight_loss, provisions, unrealised_loss``, with ``share``, the part of the
+            difference of all bearers together.
+
+        Raises
+        ------
+        UsageError
+            If the runs do not all report the losses of all bearers.
+        """
+        bearers = [f"{name}_loss" for name in BEARERS]
+        if lacking := [name for name in bearers if name not in self.metrics]:
+            raise UsageError(f"by_bearer needs runs that report {', '.join(bearers)}; missing: {', '.join(lacking)}")
+        return split(self.summary(), [*bearers, "deadweight_loss", "provisions", "unrealised_loss"], bearers)
+
+    def pairing(self) -> pd.DataFrame:
+        r"""Return what sharing luck is worth: the variance of the paired difference over that of an unpaired one.
+
+        .. math:: \mathrm{Var}(b - a) / (\mathrm{Var}(a) + \mathrm{Var}(b))
+
+        Returns
+        -------
+        DataFrame
+            ``run, metric, se, se_unpaired, variance_ratio`` and ``draws_saved``, how many times as many draws unpaired
+            runs would need for the same error. NaN where nothing varies; no row for a run with luck of its own.
+        """
+        names = [name for name, paired in self.paired.items() if paired]
+        return pairing({(name, metric): self._both(name, metric)[:2] for name in names for metric in self.metrics})
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the differences draw by draw, of runs that share their luck with the base.

@@ -29,6 +29,7 @@ from sim.plugins import Plugin, Registry, foreign, who
 from sim.state import Column, State
 from sim.streams import Draws
 from sim.system import System
+from sim.walls import Walls
 
 PHASES = {
     "events": "shocks strike",
@@ -71,6 +72,8 @@ class Step:
         All channels that act, this one included.
     switches : mapping of str to float64[n_lanes], 1
         Their switches.
+    walls : Walls or None
+        What stands between channels; None where nothing does.
     """
 
     system: System
@@ -83,6 +86,24 @@ class Step:
     draws: Draws | None = None
     channels: Mapping[str, Channel] = field(default_factory=dict)
     switches: Mapping[str, Float] = field(default_factory=dict)
+    walls: Walls | None = None
+
+    def passed(self, path: str, amount: Float) -> Float:
+        """Return what of a flow passes the walls before it.
+
+        Parameters
+        ----------
+        path : str
+            Name of the path, such as ``"sales"``.
+        amount : float64[n_rows, n_lanes]
+            What comes, by the first rows of the agents.
+
+        Returns
+        -------
+        float64[n_rows, n_lanes]
+            `amount` itself where no wall stands there.
+        """
+        return amount if self.walls is None else self.walls.passed(self, path, amount)
 
     def decide(self, view: View) -> Any:
         """Ask all agents of a type what they do.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from sim.agents.platform import PlatformView
-from sim.arrays import Bool, Float
+from sim.arrays import Bool, Float, added
 from sim.channels.base import Step, TightView
 from sim.ledger.balance import layer_face, layer_owed, reach, summed
 from sim.state import Column, State
@@ -51,7 +51,7 @@ def share_losses(step: Step) -> None:
         others = summed(held) - held[row]
         state.pool_lost[row] += others * fall
         state.pool_mark[row] = np.minimum(state.pool_mark[row], state.price[asset])
-        most = cover[row] * (sum(nominal) - nominal[row])
+        most = cover[row] * (added(nominal) - nominal[row])
         due = np.minimum(state.pool_lost[row], most) - state.guarantee_called[row]
         called[row] = np.maximum(0.0, due) * (state.alive[row] > 0.0) * step.on
     if not called.any():

@@ -283,7 +283,7 @@ class Compliance(Channel):
     def _collect(self, step: Step) -> None:
         """Let agents pay what they owe in fines as far as they have money; the rest stays owed."""
         state, people = step.state, step.state.people
-        due = state.fines_due * (step.on > 0.0) * (state.alive > 0.0)
+        due = step.passed("fines", state.fines_due * (step.on > 0.0) * (state.alive > 0.0))
         if due.any():
             paid = draw(state, step.ledger, due, "compliance")[people]
             step.ledger.settle("fines_due", people, paid, paid, "compliance")

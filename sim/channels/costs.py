@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sim.agents.tech_firm import TechFirmView
 from sim.arrays import Bool, Float
 from sim.channels.base import Step
 from sim.channels.service import Dependence
@@ -39,8 +40,9 @@ def charge(step: Step, needs: Dependence | None, lost: Float, terms: Terms) -> N
 
     The cost is :math:`c_o \, rev_i (1 - s_i) \Delta t`, gone for everybody. A provider returns to its users, in
     proportion to their fees, what makes the sum so far :math:`\min(\bar m, \mu L_k) \, rev_k` with the service
-    :math:`L_k` that it has lost in years. Agents pay from reserves and accounts; what these do not cover they owe
-    outside investors, so that a firm without money lives on credit for as long as it has equity.
+    :math:`L_k` that it has lost in years, or the share of it that a technology firm decides on; the rest lapses. Agents
+    pay from reserves and accounts; what these do not cover they owe outside investors, so that a firm without money
+    lives on credit for as long as it has equity.
 
     Parameters
     ----------
@@ -63,9 +65,12 @@ def charge(step: Step, needs: Dependence | None, lost: Float, terms: Terms) -> N
             np.minimum(terms.cap, terms.compensation * days / YEAR)
             for days in (state.lost_service, state.lost_service + lost * step.days)
         )
-        returned = (after - before) * yearly
+        returned, firms = (after - before) * yearly, state.rows("tech_firms")
+        there = reach(needs.fees_by_provider, alive)
+        if returned[firms].any():
+            returned[firms] *= step.decide(TechFirmView(state.service[firms], (returned * there)[firms])).compensate
         received = alive * reach(needs.fees, returned)
-        returned *= reach(needs.fees_by_provider, alive)
+        returned *= there
     if cost.any() or returned.any():
         _pay(step, cost, cost + returned, received)
 

@@ -270,6 +270,8 @@ class Credit(Channel):
 
         def onward(worth: Float) -> Float:
             view = TightView(state, worth, state.price)
+            if step.walls is not None:
+                view = step.walls.back(step, view, liquid=self.costs == "illiquid")
             return self.respond(step, view, self.signal(step, view))
 
         return reach(onward, state.worth, tol=self.tol, max_rounds=self.max_rounds)
@@ -303,11 +305,16 @@ class Credit(Channel):
         self.prepare(step)
         view = TightView(state, state.worth, state.price)
         if not self.clears:
-            self.settle(step, self.respond(step, view, self.signal(step, view)), view)
+            worth = self.respond(step, view, self.signal(step, view))
+            if step.walls is not None:
+                step.walls.pay(step, worth)
+            self.settle(step, worth, view)
             return None
         if not (self.fails(state, view.solvency) & (step.on > 0.0)).any():
             return None
         found = self.solve(step)
+        if step.walls is not None:
+            step.walls.pay(step, found.x)
         self.settle(step, found.x, TightView(state, found.x, state.price))
         return found
 

@@ -269,7 +269,7 @@ class Market(Channel):
         """
         state = step.state
         view = TightView(state, state.worth, state.price)
-        sell = self.signal(step, view)
+        sell = step.passed("sales", self.signal(step, view))
         if sell.any():
             self.post(step, view, sell, self.respond(step, view, sell))
 

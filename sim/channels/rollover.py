@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import Field
 
+from sim.agents.bank import FundingView
 from sim.arrays import Bool, Float
 from sim.channels.base import Step
 from sim.channels.collateral import COLUMNS as COLLATERAL
@@ -21,7 +22,7 @@ from sim.system import System
 LAYER = "overnight"
 
 COLUMNS = (
-    Column("hoarding", "1", "1 while a bank lends less for want of liquid assets", (BANKS,)),
+    Column("hoarding", "1", "How far a bank keeps its liquidity to itself, 1: fully", (BANKS,)),
     Column("called", "1", "Share of its overnight lending that a bank does not renew in the step", (BANKS,)),
     Column("lcr", "1", "Liquidity coverage ratio, at most 100", (BANKS,)),
 )
@@ -139,8 +140,8 @@ def look(step: Step, rules: Rollover, coverage_rules: CoverageRules, repo: Repo,
     state, banks = step.state, step.state.banks
     least, reserves = lines(step.system, rules, coverage_rules, repo)
     state.lcr[banks] = coverage(step.system, state, coverage_rules).ratio
-    short = (state.lcr[banks] < least) | (state.cash[banks] < reserves * deposits_of(state))
-    state.hoarding[banks] = short * open_
+    seen = FundingView(state.lcr[banks], least, state.cash[banks], reserves * deposits_of(state))
+    state.hoarding[banks] = step.decide(seen).hoard * open_
     state.called[banks] = compound(np.array([[rules.hoarding]]), step.days) * state.hoarding[banks]
 
 

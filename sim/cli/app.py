@@ -11,10 +11,12 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from sim.cli.attribute import attribute
 from sim.cli.compare import compare
 from sim.cli.describe import describe
 from sim.cli.errors import emit, note, report, silence, told_warnings, tolerant_streams
 from sim.cli.export import export
+from sim.cli.frontier import frontier
 from sim.cli.list import list_
 from sim.cli.new import new
 from sim.cli.plan import plan
@@ -86,6 +88,8 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "resume": resume,
     "sweep": sweep,
     "compare": compare,
+    "attribute": attribute,
+    "frontier": frontier,
     "validate": validate,
     "list": list_,
     "describe": describe,

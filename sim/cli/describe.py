@@ -29,8 +29,11 @@ SINGULAR = {
     "metrics": "metric",
     "valuations": "valuation",
     "networks": "network",
+    "walls": "wall",
     "policies": "policy",
 }
+PLUGGED = ("channels", "shocks", "walls")
+"""Sections of a scenario file that name plug-ins with parameters."""
 HEADING = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
 BLOCK = re.compile(r"^\.\. math::\n((?:\n|[ \t]+.*\n?)+)", re.MULTILINE)
 
@@ -126,9 +129,10 @@ def _plugin(kind: str, name: str) -> dict[str, Any]:
     from sim.networks.tables import dotted
     from sim.scenario.json_schema import plugin_schema
     from sim.shocks import SHOCKS
+    from sim.walls import WALLS
 
     registries: dict[str, Registry[Any]] = {"channels": CHANNELS, "shocks": SHOCKS, "networks": GENERATORS}
-    cls = registries[kind][name]
+    cls = (registries | {"walls": WALLS})[kind][name]
     told = documented(cls.__doc__ or "")
     facts = {"letter": str(getattr(cls, "letter", "")), "phases": ", ".join(getattr(cls, "phases", ()))}
     if kind == "channels":
@@ -137,6 +141,9 @@ def _plugin(kind: str, name: str) -> dict[str, Any]:
         tables = getattr(cls, "tables", ("interbank",))
         facts["in a scenario"] = "; ".join(_written(dotted(table).split("."), name) for table in tables)
         facts["networks"] = "one differs from the next" if GENERATORS[name].is_random else "there is only one"
+    if kind == "walls":
+        ways = [f"{path.name} ({', '.join(path.pairs)}): {path.said}" for path in getattr(cls, "paths", ())]
+        facts["paths"] = "\n".join(dict.fromkeys(ways))
     schema = plugin_schema(cls)
     return told | {"facts": {key: value for key, value in facts.items() if value}, "parameters": _rows(schema, schema)}
 
@@ -184,6 +191,7 @@ _FACTS: dict[str, Any] = {
     "metric": _metric,
     "valuation": _valuation,
     "network": lambda name: _plugin("networks", name),
+    "wall": lambda name: _plugin("walls", name),
 }
 
 
@@ -196,10 +204,10 @@ def _key(name: str) -> Iterator[dict[str, Any]]:
     schema = scenario_schema()
     if not path or path[0] not in schema["properties"]:
         return
-    if len(path) == 2 and path[0] in ("channels", "shocks") and path[1] in KINDS[path[0]]():
+    if len(path) == 2 and path[0] in PLUGGED and path[1] in KINDS[path[0]]():
         yield from (facts for facts in _things(path[1]) if facts["sort"] == SINGULAR[path[0]])
         return
-    inside = len(path) > 2 and path[0] in ("channels", "shocks") and path[1] in KINDS[path[0]]()
+    inside = len(path) > 2 and path[0] in PLUGGED and path[1] in KINDS[path[0]]()
     if inside:
         schema = _of_plugin(path)
     node = lookup(schema, path[2:] if inside else path, ".".join(path[:2]) if inside else "")
@@ -213,12 +221,14 @@ def _key(name: str) -> Iterator[dict[str, Any]]:
 
 
 def _of_plugin(path: list[str]) -> dict[str, Any]:
-    """The schema of one channel or shock, loaded because it is named."""
+    """The schema of one channel, shock or wall, loaded because it is named."""
     from sim.channels import CHANNELS
     from sim.scenario.json_schema import plugin_schema
     from sim.shocks import SHOCKS
+    from sim.walls import WALLS
 
-    return plugin_schema((CHANNELS if path[0] == "channels" else SHOCKS)[path[1]])
+    registries: dict[str, Registry[Any]] = {"channels": CHANNELS, "shocks": SHOCKS, "walls": WALLS}
+    return plugin_schema(registries[path[0]][path[1]])
 
 
 def _rows(node: dict[str, Any], schema: dict[str, Any]) -> list[dict[str, str]]:

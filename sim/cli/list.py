@@ -64,7 +64,7 @@ def list_(
     """
     wanted = tuple(KINDS) if kind is None else (chosen("kind", ALSO.get(kind, kind), tuple(KINDS)),)
     found = {name: KINDS[name]() for name in wanted}
-    if not {"channels", "shocks", "metrics", "valuations", "networks"}.isdisjoint(wanted):
+    if not {"channels", "shocks", "metrics", "valuations", "networks", "walls"}.isdisjoint(wanted):
         warn(_unusable())
     if as_json:
         emit(json.dumps(found if kind is None else found[wanted[0]], indent=2))
@@ -156,6 +156,12 @@ def _networks() -> dict[str, str]:
     return _told(GENERATORS)
 
 
+def _walls() -> dict[str, str]:
+    from sim.walls import WALLS
+
+    return _told(WALLS)
+
+
 def _unusable() -> tuple[Problem, ...]:
     """Return which installed plug-ins a scenario could not name, as far as can be told without importing them."""
     from sim.channels.base import CHANNELS
@@ -164,8 +170,9 @@ def _unusable() -> tuple[Problem, ...]:
     from sim.plugins import checkup
     from sim.shocks.base import SHOCKS
     from sim.valuations import RULES
+    from sim.walls import WALLS
 
-    return tuple(checkup(CHANNELS, SHOCKS, METRICS, GENERATORS, RULES))
+    return tuple(checkup(CHANNELS, SHOCKS, METRICS, GENERATORS, RULES, WALLS))
 
 
 def _registered(registry: Registry[Any], package: str) -> dict[str, str]:
@@ -196,6 +203,7 @@ KINDS: dict[str, Callable[[], dict[str, str]]] = {
     "metrics": _metrics,
     "valuations": _valuations,
     "networks": _networks,
+    "walls": _walls,
     "policies": dict,
     "phases": _phases,
 }

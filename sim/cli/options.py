@@ -26,6 +26,10 @@ Settings = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print comma-separated values to stdout.")]
+Figure = Annotated[
+    str | None, typer.Option("--out", "-o", metavar="FILE", help="Write the figure: .png, .svg or .pdf.")
+]
 AllowPath = Annotated[
     bool, typer.Option("--allow-path", help="Let the scenario name input files outside its own folder.")
 ]

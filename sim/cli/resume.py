@@ -95,7 +95,7 @@ def resume(
         options = {"workers": crew, "block": width, "cluster": cluster, "time_limit": limit, "progress": tell}
         options |= {"inputs": inputs, "allow_path": allow_path}
         found: Any = _sweep(place, options, allow_uncertified) if is_sweep else _run(place, options, left_out)
-    quietly = how == "none"
+    quietly = quiet or how == "none"
     if is_sweep:
         return finish_sweep(found, place, as_json=as_json, quiet=quietly)
     return finish(found, place, as_json=as_json, quiet=quietly, allow_uncertified=allow_uncertified)

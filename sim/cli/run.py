@@ -54,7 +54,7 @@ class Request:
         Result folder.
     settings : tuple of str
         ``KEY=VALUE`` each.
-    as_json, allow_path, allow_uncertified : bool
+    as_json, quiet, allow_path, allow_uncertified : bool
         Switches.
     progress : str
         ``auto``, ``lines``, ``json`` or ``none``.
@@ -77,6 +77,7 @@ class Request:
     progress: str = "auto"
     cluster: str | None = None
     time_limit: float | None = None
+    quiet: bool = False
 
 
 def run(
@@ -142,6 +143,7 @@ def run(
             progress=progress_asked(progress, quiet),
             cluster=cluster,
             time_limit=seconds("--time-limit", time_limit),
+            quiet=quiet or progress == "none",
         )
     )
 
@@ -213,7 +215,7 @@ def execute(request: Request) -> int:
     draws = scenario.monte_carlo.draws if request.draws is None else request.draws
     folder = Path(request.out) if request.out is not None else _folder(scenario, seed)
     check_room(folder, draws * scenario.horizon.steps * (len(scenario.metrics) + 2) * 8)
-    if request.progress != "none":
+    if not request.quiet:
         most = "" if scenario.monte_carlo.until is None else "at most "
         note(f"{scenario.title or scenario.name}: {most}{draws:,} draws, seed {seed}, into {folder}")
     result = _played(request, scenario, draws, seed, folder)
@@ -221,7 +223,7 @@ def execute(request: Request) -> int:
         result,
         folder,
         as_json=request.as_json,
-        quiet=request.progress == "none",
+        quiet=request.quiet,
         allow_uncertified=request.allow_uncertified,
     )
 
@@ -292,7 +294,7 @@ def again(request: Request, folder: Path) -> str:
             "--cluster": request.cluster,
             "--time-limit": request.time_limit,
             "--json": request.as_json,
-            "--quiet": request.progress == "none",
+            "--quiet": request.quiet,
             "--allow-path": request.allow_path,
             "--allow-uncertified": request.allow_uncertified,
         },

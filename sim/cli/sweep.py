@@ -161,7 +161,7 @@ def sweep(
     }
     going_on |= {"--json": as_json, "--quiet": quiet, "--allow-path": allow_path}
     found = _played(base, folder, asked, how, resuming(folder, going_on))
-    return finish_sweep(found, folder, metric, as_json=as_json, quiet=how == "none")
+    return finish_sweep(found, folder, metric, as_json=as_json, quiet=quiet or how == "none")
 
 
 def _luck(base: Scenario, given: int | None) -> int:

@@ -102,6 +102,38 @@ def summary_rows(summary: pd.DataFrame) -> dict[str, dict[str, Any]]:
     return {str(metric): {str(name): _plain(cell) for name, cell in row.items()} for metric, row in summary.iterrows()}
 
 
+def plain_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a table as plain values, without NaN.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Any.
+
+    Returns
+    -------
+    list of dict
+        One a row: column to value; a number that is not finite is None.
+    """
+    return [{str(name): _plain(cell) for name, cell in row.items()} for row in table.to_dict("records")]
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """Return a table as comma-separated values.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Any.
+
+    Returns
+    -------
+    str
+        A heading and one line a row, numbers in full; empty where there is none.
+    """
+    return table.to_csv(index=False).rstrip("\n")
+
+
 def summary_text(summary: Mapping[str, Row], width: int | None = None) -> str:
     """Return the summary table.
 

@@ -212,7 +212,8 @@ class _Office:
             yield self._taken(receipt, order)
             return
         del self.desk.running[future.key]
-        self._failed(order, None if future.status == "cancelled" else future.exception(timeout=10))
+        # neither an error nor cancelled: the process that held the receipt died; what it wrote is written again
+        self._failed(order, future.exception(timeout=10) if future.status == "error" else None)
 
     def _taken(self, receipt: Receipt, order: _Order) -> Stretch:
         desk = self.desk
@@ -247,7 +248,7 @@ class _Office:
             order.tries += 1
             if order.tries > TRIES:
                 said = named([(order.first, order.draws)], self.desk.networks)
-                raise error or ClusterError(f"{said} were cancelled {TRIES} times")
+                raise error or ClusterError(f"{said} were lost {TRIES} times")
             self.desk.waiting.insert(0, order)
             return
         address = str(getattr(getattr(error, "last_worker", None), "address", ""))

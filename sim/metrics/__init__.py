@@ -1,6 +1,6 @@
 """What a run reports: plain functions of the state, registered with unit and meaning."""
 
-from sim.metrics import bearers, conduct, liquidity, operations, ratios, recovery
+from sim.metrics import bearers, conduct, liquidity, operations, ratios, recovery, walls
 from sim.metrics.losses import METRICS, Metric, describe, measure, names
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "operations",
     "ratios",
     "recovery",
+    "walls",
 ]

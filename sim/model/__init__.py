@@ -19,6 +19,7 @@ from sim.experiments.gather import single
 from sim.experiments.result import Result
 from sim.ledger.balance import net_worth, total_assets
 from sim.metrics import measure
+from sim.metrics.ratios import coverage
 from sim.model.agents import LANE, Agent, Bank, Fund, Platform, TechFirm, mesa
 from sim.scenario.build import build
 from sim.scenario.load import load
@@ -255,7 +256,7 @@ class ContagionModel(mesa.Model):  # type: ignore[misc]
         Parameters
         ----------
         name : str
-            A column, ``"equity"`` or ``"assets"``.
+            A column, ``"equity"``, ``"assets"`` or ``"liquidity_coverage"`` (0 for who is no bank).
 
         Returns
         -------
@@ -269,6 +270,10 @@ class ContagionModel(mesa.Model):  # type: ignore[misc]
                 if self._seen is not None and hasattr(self._seen, name):
                     values = values.copy()
                     values[state.rows(self._seen.kind)] = getattr(self._seen, name)[:, LANE]
+            elif name == "liquidity_coverage":
+                rates = getattr(self.simulation.channels.get("liquidity"), "coverage", None)
+                values = np.zeros(state.n_agents)
+                values[state.banks] = coverage(self.system, state, rates).ratio[:, LANE]
             else:
                 values = state.columns[name][:, LANE]
             self._columns[name] = values

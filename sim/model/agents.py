@@ -111,9 +111,18 @@ class Agent(mesa.Agent):  # type: ignore[misc]
 
 
 class Bank(Agent):
-    """A bank, a view of its row; see `Agent`."""
+    """A bank, a view of its row; see `Agent`.
+
+    It is asked twice a step where overnight lending is played: for `hoard`, then for `sell`. An answer to what is not
+    asked counts for nothing, so `decide` need not know which it is.
+    """
 
     kind = "banks"
+
+    @property
+    def liquidity_coverage(self) -> float:
+        """Liquid assets over the net outflows of thirty days of stress (LCR), at most 100."""
+        return float(self.model.column("liquidity_coverage")[self.row])
 
     def decide(self) -> BankDecision:
         """Return what the bank does now: its row of the rule, unless a subclass knows better.

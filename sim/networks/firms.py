@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from sim.arrays import Float
+from sim.arrays import Float, added
 from sim.networks.base import GENERATORS
 from sim.networks.tables import Known, TableGenerator, uniforms
 from sim.streams import Draws
@@ -25,7 +25,7 @@ def _size(known: Known) -> float:
 def _falling(count: int) -> list[float]:
     """Market shares that fall as one over the rank."""
     weights = [1.0 / (rank + 1) for rank in range(count)]
-    return [weight / sum(weights) for weight in weights]
+    return [weight / added(weights) for weight in weights]
 
 
 @GENERATORS.register("technology_sector")
@@ -96,7 +96,7 @@ class TechnologySector(TableGenerator):
         list of str
             Empty when all is well.
         """
-        found = [] if sum(self.clouds) > 0.0 else ["clouds: at least one share must be above 0"]
+        found = [] if added(self.clouds) > 0.0 else ["clouds: at least one share must be above 0"]
         if self.equity + self.borrowed > 1.0:
             found.append(f"equity + borrowed = {self.equity + self.borrowed:g} must be at most 1")
         return found
@@ -120,7 +120,7 @@ class TechnologySector(TableGenerator):
         mapping of str to sequence
             Columns of ``tech_firms.csv``.
         """
-        clouds = [share / sum(self.clouds) for share in self.clouds]
+        clouds = [share / added(self.clouds) for share in self.clouds]
         sectors = {
             "cloud": [self.cloud_revenue * share for share in clouds],
             "software": [self.other_revenue * share for share in _falling(self.software)],
@@ -252,7 +252,7 @@ class PlatformSector(TableGenerator):
         size = _size(known)
 
         def split(weights: Weights, total: float) -> Float:
-            whole = sum(weights.values()) or 1.0
+            whole = added(weights.values()) or 1.0
             return np.array([total * size * weights.get(kind, 0.0) / whole for kind in PLATFORMS])
 
         pool, emoney, revenue = (
@@ -332,7 +332,7 @@ class MoneyMarketFunds(TableGenerator):
             Columns of ``funds.csv``.
         """
         sponsors = sorted(known.ids("platforms"))
-        shares = [share / (sum(self.sizes) or 1.0) for share in self.sizes]
+        shares = [share / (added(self.sizes) or 1.0) for share in self.sizes]
         assets = self.total_assets * _size(known) * np.array(shares)
         n = len(shares)
         return {

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from sim.arrays import Float
+from sim.arrays import Float, added
 from sim.networks.base import GENERATORS
 from sim.networks.tables import Known, TableGenerator, lognormal, uniforms
 from sim.streams import Draws
@@ -83,7 +83,7 @@ class PortfolioMix(TableGenerator):
         """
         found = []
         for name in ("mix", "fund_mix"):
-            total = sum(getattr(self, name).values())
+            total = added(getattr(self, name).values())
             if not abs(total - 1.0) <= 1e-9:
                 found.append(f"{name}: its shares add to {total:g}; allowed: 1")
         return found

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from sim.arrays import Float
+from sim.arrays import Float, added
 from sim.networks.base import GENERATORS
 from sim.networks.tables import Known, TableGenerator, favourites, lognormal, power
 from sim.streams import Draws
@@ -73,7 +73,7 @@ class Relationships(TableGenerator):
         list of str
             Empty when all is well.
         """
-        wanted = sum(float(known.numbers(kind, TOTALS[table]).sum()) for kind in KEEPERS[table])
+        wanted = added(float(known.numbers(kind, TOTALS[table]).sum()) for kind in KEEPERS[table])
         return _no_room(wanted, self.most, known, f"firms have {wanted:g} of {table}")
 
     def rows(self, table: str, known: Known, draws: Draws, stream: str) -> Mapping[str, Sequence[Any] | Float]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sim.arrays import Bool, Float
+from sim.arrays import Bool, Float, added
 from sim.errors import InputError, Problem, shown
 from sim.networks.columns import LABELS, RULES, TRAITS
 from sim.networks.layer import Layer
@@ -159,7 +159,7 @@ def complete(
         rows, sheet = parts.types[kind], sheets[kind]
         total = sheet["total_assets"]
         assets = total - sheet["cash"] - held[rows].sum(axis=1) - lent[rows]
-        debts = total - sheet["equity"] - owed[rows] - sum(sheet[name] for name in DEBTS[kind])
+        debts = total - sheet["equity"] - owed[rows] - added(sheet[name] for name in DEBTS[kind])
         if kind == BANKS:
             assets = assets - sheet["real_assets"]
             start["real_assets"][rows] = sheet["real_assets"]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field, model_validator
 
-from sim.arrays import Float
+from sim.arrays import Float, added
 from sim.networks.base import GENERATORS
 from sim.networks.tables import Known, TableGenerator, lognormal, uniforms
 from sim.streams import Draws
@@ -154,7 +154,7 @@ class SizeClasses(TableGenerator):
             draws, f"{stream}/assets", ids, {"interbank": self.interbank, "cash": self.reserves}
         )
         funding = {"insured": self.insured, "uninsured": self.uninsured, "wholesale": self.wholesale}
-        funding["interbank"] = min(self.interbank, 1.0 - sum(funding.values()))
+        funding["interbank"] = min(self.interbank, 1.0 - added(funding.values()))
         insured, uninsured, wholesale, owed = self._mixed(draws, f"{stream}/debts", ids, funding)
         lent, owed = lent * assets, owed * (assets - equity)
         owed *= lent.sum() / (owed.sum() or 1.0)
@@ -203,7 +203,7 @@ class SizeClasses(TableGenerator):
     def _mixed(self, draws: Draws, stream: str, ids: list[str], means: Mapping[str, float]) -> list[Float]:
         """Shares of a side about their means; together with the rest of the side they add to 1."""
         noisy = [mean * lognormal(draws, f"{stream}/{name}", ids, self.spread) for name, mean in means.items()]
-        whole = (1.0 - sum(means.values())) * lognormal(draws, f"{stream}/rest", ids, self.spread)
+        whole = (1.0 - added(means.values())) * lognormal(draws, f"{stream}/rest", ids, self.spread)
         for each in noisy:
             whole = whole + each
         return [each / whole for each in noisy]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim.report import style
-from sim.report.sweep import COLOURS, MARKERS
-from sim.report.text import Scale, number, printable, scale, width, wrapped
+from sim.report.sweep import COLOURS, MARKERS, above, entries
+from sim.report.text import Scale, number, scale, width, wrapped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +55,8 @@ def comparison_figure(table: pd.DataFrame, labels: Mapping[str, str], title: str
         head = wrapped(title, room, style.TITLE, "bold", lines=3)
         below = wrapped(subtitle, room, style.HEAD, lines=3)
         second = 0.22 + 1.35 * style.TITLE / 72.0 * (head.count("\n") + 1)
-        top = second + 1.4 * style.HEAD / 72.0 * (below.count("\n") + 1) + (0.55 if len(runs) > 1 else 0.3)
+        top = second + 1.4 * style.HEAD / 72.0 * (below.count("\n") + 1) + 0.3
+        top += above(runs, room) if len(runs) > 1 else 0.0
         each = [ROW * (max(1, len(runs) * 0.8) * panel["metric"].nunique() + 0.4) for panel in panels]
         tall = top + sum(each) + 0.75 * len(panels)
         figure = Shown(figsize=(wide, tall))
@@ -67,7 +68,7 @@ def comparison_figure(table: pd.DataFrame, labels: Mapping[str, str], title: str
             _panel(ax, panel, runs, labels)
             at -= high + 0.75
         if len(runs) > 1:
-            _legend(figure, runs, (top - 0.3) / tall)
+            _legend(figure, runs, (top - 0.25) / tall)
     return figure
 
 
@@ -95,7 +96,8 @@ def _panel(ax: Axes, table: pd.DataFrame, runs: Sequence[str], labels: Mapping[s
             ax.plot([low, high], [place, place], color=colour, linewidth=1.4, solid_capstyle="butt", zorder=2)
         if np.isfinite(middle):
             ax.plot([middle], [place], color=colour, marker=MARKERS[k % len(MARKERS)], markersize=4.5, zorder=3)
-        said = f"{number(middle)}" + (f"  [{number(low)}, {number(high)}]" if np.isfinite(low) else "")
+        said = number(middle) if np.isfinite(middle) else "no result"
+        said += f"  [{number(low)}, {number(high)}]" if np.isfinite(low) else ""
         ax.annotate(said, (1.0, place), (8.0, 0.0), xycoords=("axes fraction", "data"), textcoords="offset points",
                     va="center", ha="left", fontsize=style.SMALL, color=colour, annotation_clip=False)  # fmt: skip
     ax.set_yticks([-k for k in range(len(metrics))], [_name(metric, labels) for metric in metrics])
@@ -110,5 +112,6 @@ def _legend(figure: Figure, runs: Sequence[str], down: float) -> None:
         Line2D([], [], color=COLOURS[k % len(COLOURS)], marker=MARKERS[k % len(MARKERS)], markersize=4.5)
         for k in range(len(runs))
     ]
-    figure.legend(handles, [printable(name) for name in runs], loc="center left", ncols=6, frameon=False,
-                  fontsize=style.BASE, bbox_to_anchor=(0.2 / figure.get_figwidth(), 1 - down))  # fmt: skip
+    names, columns = entries(runs, (figure.get_figwidth() - 2 * EDGE) * 72.0)
+    figure.legend(handles, names, loc="lower left", ncols=columns, frameon=False, fontsize=style.BASE,
+                  bbox_to_anchor=(0.2 / figure.get_figwidth(), 1 - down))  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sim.report.style import BASE, INK, QUIET, RULE, SMALL, TAIL, TITLE, language
+from sim.report.text import wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +38,16 @@ def plot_phases(ax: Axes, phases: Mapping[str, str], acts: Mapping[str, Sequence
     ax.set_ylim(len(rows) - 0.4, -1.9)
     ax.axis("off")
     for place, name in enumerate(columns):
-        ax.text(place, -0.75, name, rotation=40, ha="left", va="bottom", fontsize=BASE, color=INK)
+        ax.text(
+            place,
+            -0.75,
+            wrapped(name, 60.0, BASE, lines=1),
+            rotation=40,
+            ha="left",
+            va="bottom",
+            fontsize=BASE,
+            color=INK,
+        )
         where = [rows.index(phase) for phase in acts[name]]
         ax.plot([place, place], [min(where), max(where)], color=RULE, lw=1.2, zorder=1)
         ax.scatter([place] * len(where), where, s=46, color=TAIL, zorder=2)
@@ -53,8 +63,17 @@ def plot_phases(ax: Axes, phases: Mapping[str, str], acts: Mapping[str, Sequence
         )
         heads: dict[str, Any] = {"fontsize": BASE, "va": "center", "transform": ax.get_yaxis_transform()}
         ax.text(-1.93, row, f"{row}", ha="right", color=QUIET, **heads)
-        ax.text(-1.88, row, phase, ha="left", color=INK, fontweight="bold", **heads)
-        ax.text(-1.47, row, phases[phase], ha="left", color=QUIET, **(heads | {"fontsize": SMALL}))
+        ax.text(
+            -1.88, row, wrapped(phase, 60.0, BASE, "bold", lines=1), ha="left", color=INK, fontweight="bold", **heads
+        )
+        ax.text(
+            -1.47,
+            row,
+            wrapped(phases[phase], 225.0, SMALL, lines=1),
+            ha="left",
+            color=QUIET,
+            **(heads | {"fontsize": SMALL}),
+        )
     return ax
 
 
@@ -79,6 +98,7 @@ def phases_figure(title: str, phases: Mapping[str, str], acts: Mapping[str, Sequ
 
     with language():
         figure = New(figsize=(WIDE, ROW * (len(phases) + 4)))
+        title = wrapped(title, (0.6 * WIDE - 0.2) * 72.0, TITLE, "bold", lines=1)
         figure.text(0.02, 0.97, title, fontsize=TITLE, fontweight="bold", va="top", color=INK)
         ax = figure.add_axes((0.62, 0.02, 0.30, 0.86))
         plot_phases(ax, phases, acts)

@@ -33,6 +33,9 @@ FEW = 8
 LEFT, RIGHT, GAP_X, GAP_Y = 0.62, 0.3, 0.62, 0.95
 """Inches around and between panels."""
 
+HANDLE = 40.0
+"""Points that the mark of a legend's entry takes, with the space around it."""
+
 
 def sweep_figure(
     table: pd.DataFrame, keys: Sequence[str], *, title: str, subtitle: str, label: tuple[str, str]
@@ -75,7 +78,9 @@ def sweep_figure(
         note += f"{len(keys) - MOST_PANELS} further keys are not shown." if len(keys) > MOST_PANELS else ""
         # a panel that stands alone may be shown as narrow as a telephone: there small is large
         wide = 4.8 if len(panels) == 1 and title else 3.3
-        figure, axes = _sheet(len(panels), (wide, 2.7), (title, subtitle), note, named=len(policies) > 1)
+        figure, axes = _sheet(
+            len(panels), (wide, 2.7), (title, subtitle), note, named=policies if len(policies) > 1 else ()
+        )
         for ax, key in zip(axes, panels, strict=True):
             _panel(ax, chosen, policies if keys else [""], key, label, joined=len(keys) == 1)
         if len(policies) > 1 and keys:
@@ -95,7 +100,7 @@ def _sheet(
     heads: tuple[str, str],
     note: str,
     *,
-    named: bool = False,
+    named: Sequence[str] = (),
     left: float = LEFT,
 ) -> tuple[Figure, list[Axes]]:
     """An empty figure with its texts and axes; it grows with what it holds."""
@@ -110,7 +115,7 @@ def _sheet(
     head, below = wrapped(heads[0], room, style.TITLE, "bold", lines=3), wrapped(heads[1], room, style.HEAD, lines=4)
     foot = wrapped(note, room, style.SMALL, lines=3)
     second = 0.22 + (1.35 * style.TITLE / 72.0 * (head.count("\n") + 1) if head else 0.0)
-    top = second + 1.4 * style.HEAD / 72.0 * (below.count("\n") + 1) + 0.4 + (0.25 if named else 0.0)
+    top = second + 1.4 * style.HEAD / 72.0 * (below.count("\n") + 1) + 0.4 + above(named, room)
     bottom = 0.62 + (0.2 + 1.3 * style.SMALL / 72.0 * (foot.count("\n") + 1) if foot else 0.0)
     high = top + bottom + down * tall + (down - 1) * GAP_Y
     figure = Shown(figsize=(wide, high))
@@ -125,24 +130,65 @@ def _sheet(
     return figure, axes
 
 
+def entries(names: Sequence[str], room: float) -> tuple[list[str], int]:
+    """Return the names of a legend, cut to fit, and how many of them stand beside each other.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Any text.
+    room : float
+        Width there is, points.
+
+    Returns
+    -------
+    tuple of list of str and int
+        All columns are as wide as the widest name with its mark; at least one.
+    """
+    cut = [wrapped(name, min(200.0, room - HANDLE), style.BASE, lines=1) for name in names]
+    widest = max((width(name, style.BASE) for name in cut), default=0.0)
+    return cut, max(1, min(6, len(cut), int(room // (widest + HANDLE))))
+
+
+def above(names: Sequence[str], room: float) -> float:
+    """Return the height of a legend.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Any text; none makes no legend.
+    room : float
+        Width there is, points.
+
+    Returns
+    -------
+    float
+        Inches.
+    """
+    return 0.07 + 0.18 * -(-len(names) // entries(names, room)[1]) if names else 0.0
+
+
 def _legends(figure: Figure, policies: Sequence[str], *, together: bool) -> None:
-    """Name the policies in a row under the subtitle, or above each panel."""
+    """Name the policies in rows under the subtitle, or above each panel."""
     from matplotlib.lines import Line2D
 
     handles = [
         Line2D([], [], color=COLOURS[k % 8], marker=MARKERS[k % 8], markersize=4.5, linewidth=1.4)
         for k in range(len(policies))
     ]
-    names = [wrapped(name, 200.0, style.BASE, lines=1) for name in policies]
     look: dict[str, Any] = {"loc": "lower left", "frameon": False, "fontsize": style.BASE, "handlelength": 1.6}
     top = max(ax.get_position().y1 for ax in figure.axes)
     if together:
         place = (0.35 * LEFT / figure.get_figwidth(), top + 0.22 / figure.get_figheight())
-        figure.legend(handles, names, ncols=6, bbox_to_anchor=place, **look)
+        names, columns = entries(policies, (figure.get_figwidth() - 2 * RIGHT) * 72.0)
+        figure.legend(handles, names, ncols=columns, bbox_to_anchor=place, **look)
         return
     for ax in figure.axes:
+        names, columns = entries(policies, style.extent(ax)[0])
         # above the label of the vertical axis, which lies flat above it
-        ax.legend(handles, names, ncols=2, bbox_to_anchor=(-0.02, 1.0 + 18.0 / style.extent(ax)[1]), **look)
+        ax.legend(
+            handles, names, ncols=min(2, columns), bbox_to_anchor=(-0.02, 1.0 + 18.0 / style.extent(ax)[1]), **look
+        )
 
 
 def _panel(
@@ -166,7 +212,8 @@ def _panel(
         good = table["value"].notna().to_numpy()
         _series(ax, (at + shift)[good], table[good], 0 if pooled else k, joined=numeric and joined and _is_function(at))
     if not numeric:
-        ax.set_xticks(range(len(names)), [wrapped(name, 90.0, style.BASE, lines=2) for name in names])
+        room = min(90.0, style.extent(ax)[0] / max(1, len(names)) - 6.0)
+        ax.set_xticks(range(len(names)), [wrapped(name, room, style.BASE, lines=2) for name in names])
         ax.set_xlim(-0.5, len(names) - 0.5)
     else:
         ax.margins(x=0.04)
@@ -233,16 +280,15 @@ def _maps(
     norm = Normalize(low, high if high > low else low + 1.0)
     lost = "Crossed out: nothing came out of the run. " if good.size < values.size else ""
     widest = max(width(_short(value), style.BASE) for value in tables[0][keys[1]]) / 72.0
-    what = f"{heads[1]}. In the cells: {', '.join(filter(None, label))}" if heads[0] else ""
+    cells = f"In the cells: {wrapped(label[0], 330.0, style.HEAD, lines=1, end=f', {label[1]}' if label[1] else '')}"
+    what = f"{wrapped(heads[1], 600.0, style.HEAD, lines=1)}. {cells}" if heads[0] else ""
     size = (4.4, 3.1 if len(tables) == 1 else 2.6)
     if not heads[0] and tables[0][keys[0]].nunique() < FEW:
         size = (3.3, 2.6)
     figure, axes = _sheet(len(tables), size, (heads[0], what), f"{lost}Darker: larger.", left=max(LEFT, widest + 0.3))
     for ax, table, policy in zip(axes, tables, policies, strict=True):
         _map(ax, table, keys, (shades, norm))
-        style.dressed(
-            ax, policy, keys[0], keys[1], "" if heads[0] else f"In the cells: {', '.join(filter(None, label))}"
-        )
+        style.dressed(ax, policy, keys[0], keys[1], "" if heads[0] else cells)
         ax.grid(visible=False)
         ax.tick_params(length=0)
     return figure

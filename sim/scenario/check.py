@@ -17,6 +17,7 @@ from sim.networks.generators import GENERATORS
 from sim.scenario.schema import VERSION, Scenario
 from sim.scenario.sources import SOURCES, takes
 from sim.scenario.valuation import take_valuation
+from sim.scenario.walls import take_list, take_matrix
 from sim.shocks import SHOCKS, Shock
 
 Place = tuple[str, int | None]
@@ -67,7 +68,7 @@ def checked(data: Mapping[str, Any], places: Mapping[Loc, Place] | None = None) 
 
 
 def records(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    """Turn the shocks, channels and network generators of plain data into plug-in records.
+    """Turn the shocks, channels, walls and network generators of plain data into plug-in records.
 
     Parameters
     ----------
@@ -85,6 +86,9 @@ def records(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         made["shocks"] = _shocks(made["shocks"], problems)
     if "channels" in made:
         made["channels"] = _channels(made["channels"], problems)
+    for key, take in (("wall", take_matrix), ("walls", take_list)):
+        if key in made:
+            made[key] = take(made[key], _record, problems)
     if isinstance(made.get("system"), Mapping):
         made["system"] = _system(made["system"], problems)
     return made, problems
@@ -336,20 +340,12 @@ def _told(details: ErrorDetails, prefix: Loc, model: type[BaseModel]) -> list[Pr
             return [_at(key, f"{key} must be text, got the boolean {str(got).lower()}; quote it")]
         return [_at(key, f"{key}: {shown(got)} is not one of {', '.join(options)}{nearest(str(got), options)}")]
     wanted = {
-        "int_type": "an integer",
-        "int_parsing": "an integer",
-        "int_from_float": "an integer",
-        "float_type": "a number",
-        "float_parsing": "a number",
-        "bool_type": "true or false",
-        "bool_parsing": "true or false",
-        "string_type": "text",
-        "model_type": "a mapping",
-        "model_attributes_type": "a mapping",
-        "dict_type": "a mapping",
-        "list_type": "a list",
-        "tuple_type": "a list",
-    }
+        "int_type": "an integer", "int_parsing": "an integer", "int_from_float": "an integer",
+        "float_type": "a number", "float_parsing": "a number", "bool_type": "true or false",
+        "bool_parsing": "true or false", "string_type": "text",
+        "model_type": "a mapping", "model_attributes_type": "a mapping", "dict_type": "a mapping",
+        "list_type": "a list", "tuple_type": "a list",
+    }  # fmt: skip
     if kind in wanted:
         return [_at(key, f"{key} must be {wanted[kind]}, got {shown(got)}")]
     if kind == "string_too_long":

@@ -16,8 +16,10 @@ from sim.networks.generators import GENERATORS
 from sim.plugins import Registry, foreign
 from sim.scenario.schema import VERSION, Scenario
 from sim.scenario.sources import SOURCES, WAYS, takes
+from sim.scenario.walls import PAIRS, USUAL
 from sim.shocks import SHOCKS
 from sim.valuations import RULES
+from sim.walls import WALLS
 
 Node = dict[str, Any]
 
@@ -55,9 +57,10 @@ def scenario_schema(*, plugins: bool = False, unusable: list[Problem] | None = N
     >>> scenario_schema()["properties"]["monte_carlo"]["description"]
     'Draws and seed.'
     """
-    sorts = (CHANNELS, SHOCKS, GENERATORS, RULES)
-    channels, shocks, networks, rules = (_classes(registry, plugins, unusable) for registry in sorts)
-    plugged = [cls for classes in (channels, shocks, networks, rules) for cls in classes.values() if cls is not None]
+    sorts = (CHANNELS, SHOCKS, GENERATORS, RULES, WALLS)
+    found = [_classes(registry, plugins, unusable) for registry in sorts]
+    channels, shocks, networks, rules, walls = found
+    plugged = [cls for classes in found for cls in classes.values() if cls is not None]
     models: list[type[BaseModel]] = [Scenario, *plugged]
     told, shared = models_json_schema([(model, "validation") for model in models], ref_template="#/$defs/{model}")
     defs: dict[str, Node] = shared["$defs"]
@@ -65,20 +68,19 @@ def scenario_schema(*, plugins: bool = False, unusable: list[Problem] | None = N
     for node in defs.values():
         _tidy(node)
         _bare_numbers(node)
-    for name, cls in shocks.items():
+    usual = dict(defs[at[usual_walls]]) if (usual_walls := walls.get(USUAL)) else {}
+    for name, cls in (*shocks.items(), *walls.items()):
         if cls is not None:
             _kind(defs[at[cls]], name)
     _sources(defs, networks, {cls: defs[name] for cls, name in at.items()})
     if credit := channels.get("credit"):
         _name_rules(defs[at[credit]], {name: defs[at[cls]] if cls is not None else None for name, cls in rules.items()})
     root = defs.pop(at[Scenario])
-    root["properties"]["shocks"]["items"] = {
-        "anyOf": [
-            {"$ref": f"#/$defs/{at[cls]}"} if cls is not None else _kind({"type": "object"}, name)
-            for name, cls in shocks.items()
-        ]
-        + [{"type": "object", "properties": {"kind": {"type": "string", "pattern": PACKAGED}}, "required": ["kind"]}]
-    }
+    said = root["properties"]
+    said["shocks"]["items"], said["walls"]["items"] = (_any_kind(classes, at) for classes in (shocks, walls))
+    number = {"type": "number", "minimum": 0, "maximum": 1, "description": "Permeability of the usual walls."}
+    said["wall"]["additionalProperties"] = {"anyOf": [usual, *said["walls"]["items"]["anyOf"], number]}
+    said["wall"]["propertyNames"] = {"enum": list(PAIRS)}
     root["properties"]["channels"] |= {
         "properties": {
             name: {
@@ -101,6 +103,16 @@ def scenario_schema(*, plugins: bool = False, unusable: list[Problem] | None = N
     for name in _below(root["properties"]["system"], defs):
         defs[name].pop("required", None)
     return schema | {"if": {"required": ["base"]}, "else": demands, "$defs": _reached(defs, schema)}
+
+
+def _any_kind(classes: Mapping[str, type[BaseModel] | None], at: Mapping[type[BaseModel], str]) -> Node:
+    """One item of a list of events or walls: any of them, by its kind."""
+    known = [
+        {"$ref": f"#/$defs/{at[cls]}"} if cls is not None else _kind({"type": "object"}, name)
+        for name, cls in classes.items()
+    ]
+    packaged = {"type": "object", "properties": {"kind": {"type": "string", "pattern": PACKAGED}}, "required": ["kind"]}
+    return {"anyOf": [*known, packaged]}
 
 
 def plugin_schema(cls: type[BaseModel]) -> Node:
@@ -197,8 +209,8 @@ def _bare_numbers(node: Node) -> None:
 
 
 def _kind(node: Node, name: str) -> Node:
-    """Add the key that says which shock it is."""
-    said = {"const": name, "description": "Which sort of event."}
+    """Add the key that says which shock or wall it is."""
+    said = {"const": name, "description": "Which sort of event or wall."}
     node["properties"] = {"kind": said, **node.get("properties", {})}
     node["required"] = ["kind", *node.get("required", [])]
     return node

@@ -62,6 +62,9 @@ def _put(data: Any, key: str, value: Any) -> Problem | None:
         elif isinstance(here, dict):
             if last:
                 here[part] = value
+            elif part not in here and parts[0] == "wall" and depth < 2:
+                here[part] = {}  # a cell of the matrix that nobody has written is open
+                here = here[part]
             elif part not in here:
                 return Problem(f'unknown key "{key}"{nearest(part, here)} (known: {", ".join(here)})', key=key)
             else:

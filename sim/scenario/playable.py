@@ -5,6 +5,7 @@ from __future__ import annotations
 from sim.errors import InputError, Problem
 from sim.scenario.schema import Scenario
 from sim.system import System
+from sim.walls import problems as walls_problems
 
 
 def refuse(scenario: Scenario, system: System) -> None:
@@ -32,5 +33,6 @@ def refuse(scenario: Scenario, system: System) -> None:
         problems.extend(channel.problems(scenario.mode, system))
     for position, shock in enumerate(scenario.shocks):
         problems.extend(shock.problems(system, f"shocks.{position}"))
+    problems.extend(walls_problems(scenario.standing, scenario.active, scenario.mode, system))
     if problems:
         raise InputError([scenario.placed(problem) for problem in problems])

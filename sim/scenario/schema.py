@@ -19,8 +19,10 @@ from sim.networks.base import Maker
 from sim.plugins import origins
 from sim.scenario.monte_carlo import MonteCarlo
 from sim.scenario.sections import HoldingsSource, LayerSource, Section, TableSource
+from sim.scenario.walls import unconserved, written
 from sim.shocks import Shock
 from sim.system import System
+from sim.walls import Named, Wall, raised
 
 VERSION = 1
 """Scenario format that this program understands."""
@@ -174,6 +176,13 @@ class Scenario(Section):
     channels: dict[str, SerializeAsAny[Channel]] = Field(default={})
     """Ways in which distress travels; what is not listed does not act."""
 
+    wall: dict[str, SerializeAsAny[Wall]] = Field(default={})
+    """The matrix of walls between channels: pair, source first, such as ``O_L`` -> permeability, or a wall. C credit,
+    L liquidity, M market, O operational, K compliance, R reputation."""
+
+    walls: tuple[SerializeAsAny[Wall], ...] = ()
+    """Further walls, each with the pair that it stands between."""
+
     metrics: tuple[str, ...] = tuple(DEFAULT_METRICS)
     """What is reported."""
 
@@ -241,9 +250,13 @@ class Scenario(Section):
     @property
     def warnings(self) -> tuple[Problem, ...]:
         """What a user should know before running."""
-        if self.shocks:
-            return ()
-        return (self.placed(Problem("no shock: the run shows the baseline only", key="shocks")),)
+        found = [] if self.shocks else [Problem("no shock: the run shows the baseline only", key="shocks")]
+        return tuple(self.placed(problem) for problem in (*found, *unconserved(self.standing)))
+
+    @property
+    def standing(self) -> tuple[Named, ...]:
+        """Walls that stand for anything, with the keys where they are written."""
+        return raised(self.wall, self.walls) if self.wall or self.walls else ()
 
     @property
     def origin(self) -> Origin:
@@ -292,11 +305,12 @@ class Scenario(Section):
         dict
             What a file would say; shocks carry their ``kind``.
         """
-        data = self.model_dump(mode="json", exclude={"shocks", "channels", "base"})
+        data = self.model_dump(mode="json", exclude={"shocks", "channels", "wall", "walls", "base"})
         data["shocks"] = [
             {"kind": shock.name} | shock.model_dump(mode="json", exclude_none=True) for shock in self.shocks
         ]
         data["channels"] = {name: channel.model_dump(mode="json") for name, channel in self.channels.items()}
+        data |= written(self.wall, self.walls)
         plain: dict[str, Any] = _without_none(data)
         return plain
 
@@ -328,7 +342,9 @@ class Scenario(Section):
         data.pop("trace", None)
         said = [data, sorted(self._origin.inputs.items())]
         measured = [METRICS.known(name).of for name in self.metrics]
-        if made := origins([*self.shocks, *self.channels.values(), *measured, *self.generators]):
+        if made := origins(
+            [*self.shocks, *self.channels.values(), *(each.wall for each in self.standing), *measured, *self.generators]
+        ):
             said.append(made)  # a plug-in whose code has changed never continues an old run
         text = json.dumps(said, sort_keys=True, allow_nan=False)
         seen = hashlib.sha256(text.encode())

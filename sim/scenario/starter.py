@@ -92,6 +92,7 @@ def starter(name: str, base: str, scenario: Scenario) -> str:
     ]
     for each, channel in scenario.channels.items():
         lines += [*_comment(_summary(channel), "  "), f"  {value(each)}:", *_section(channel, "    ")]
+    lines += _walls(plain)
     lines += ["", *_comment("What is reported (sim list metrics)."), "metrics:"]
     lines += [*(f"  - {value(name)}" for name in plain["metrics"]), ""]
     lines += [*_said(told("record"), plain["record"], active=plain["record"] != "metrics"), "", "monte_carlo:"]
@@ -111,6 +112,17 @@ def _shocks(scenario: Scenario, written: list[dict[str, Any]]) -> Iterator[str]:
         for key, node in schema["properties"].items():
             facts = key_of(key, node, schema["$defs"], required=key in schema.get("required", ()))
             yield from _said(facts, said.get(key), active=key in said, indent="    ")
+
+
+def _walls(plain: dict[str, Any]) -> Iterator[str]:
+    """The walls between channels, where the scenario has any."""
+    for key in ("wall", "walls"):
+        if written := plain.get(key):
+            yield from ("", *_comment("What stands between channels (sim list walls)."), f"{key}:")
+            for place, each in written.items() if isinstance(written, dict) else enumerate(written):
+                kind = f"kind: {value(each.pop('kind'))}"
+                yield from ((f"  {place}:", f"    {kind}") if key == "wall" else (f"  - {kind}",))
+                yield from _mapping(each, "    ")
 
 
 def _section(record: BaseModel, indent: str, always: tuple[str, ...] = ()) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field, model_validator
 
-from sim.arrays import Bool, Float, Int
+from sim.arrays import Bool, Float, Int, added
 from sim.errors import Problem
 from sim.kernels.special import exp_of, log_of
 from sim.ledger.balance import summed
@@ -201,7 +201,7 @@ class BorrowerStress(Shock):
     def _expected(self, system: System, state: State, pool: Pool) -> Float:
         r"""Return a pool's probability of default: :math:`PD_0 (1 + \eta_s (1 - \sigma_p / \sigma_{ref})^+)`."""
         held = np.maximum(0.0, system.holdings[:, pool.asset]).tolist()
-        own = held[pool.platform] / sum(held)
+        own = held[pool.platform] / added(held)
         effort = max(0.0, 1.0 - own / self.screening_share)
         chance = min(1.0 - 1e-12, self.pool_default_probability * (1.0 + self.screening_effect * effort))
         return np.full((1, state.n_lanes), chance)

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from sim.arrays import Float
+from sim.arrays import Float, added
 from sim.kernels.special import exp_of, normal_quantile_of
 from sim.streams import Draws
 
@@ -277,7 +277,7 @@ def cholesky(matrix: Float) -> Float:
     factor = np.zeros((n, n))
     for i in range(n):
         for j in range(i + 1):
-            left = matrix[i, j] - sum(factor[i, k] * factor[j, k] for k in range(j))
+            left = matrix[i, j] - added(factor[i, k] * factor[j, k] for k in range(j))
             if i == j:
                 if left < -1e-12:
                     raise ValueError(

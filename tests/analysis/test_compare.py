@@ -15,9 +15,11 @@ from scipy import stats
 import sim
 from sim.analysis.compare import Comparison, compare
 from sim.analysis.paired import difference, tail_difference
+from sim.analysis.parts import pairing
 from sim.errors import ConvergenceError, InputError, StoreError, UnknownNameError, UsageError
 from sim.experiments.monte_carlo import run
 from sim.scenario.load import load
+from tests.systems import mixed_system
 
 
 @pytest.fixture(scope="module")
@@ -245,3 +247,51 @@ def test_a_damaged_folder(tmp_path: Path, ring: Any) -> None:
 
 def test_it_is_public() -> None:
     assert sim.compare is compare
+
+
+def test_who_bears_a_difference() -> None:
+    metrics = ["financial_loss", "public_loss", "real_loss", "outside_loss", "deadweight_loss", "provisions"]
+    base = sim.Scenario(
+        system=mixed_system(),
+        name="mixed",
+        metrics=[*metrics, "unrealised_loss"],
+        horizon={"steps": 2},
+        shocks=[{"kind": "asset_loss", "target": "B1", "size": {"uniform": {"low": 0.1, "high": 0.2}}}],
+        channels={"credit": {"valuation": "rogers-veraart", "alpha": 0.8}},
+    )
+    milder = base.override({"channels.credit.alpha": 1.0})
+    found = compare({"base": base, "milder": milder}, draws=8, seed=2)
+    table = found.by_bearer().set_index("metric")[["difference", "share"]]
+    bearers = table.loc[["financial_loss", "public_loss", "real_loss", "outside_loss"]]
+    # what bearers save is what is no longer destroyed, apart from what is only marked down
+    saved = table.loc["deadweight_loss"] + table.loc["provisions"] - table.loc["unrealised_loss"]
+    assert bearers["difference"].sum() == pytest.approx(saved["difference"], rel=1e-9)
+    assert bearers["difference"].sum() < -1.0
+    assert bearers["share"].sum() == pytest.approx(1.0, rel=1e-9)
+    assert list(table.index) == [*metrics, "unrealised_loss"]
+
+
+def test_bearers_must_be_reported(found: Comparison) -> None:
+    with pytest.raises(UsageError, match="missing: financial_loss, public_loss, real_loss, outside_loss"):
+        found.by_bearer()
+
+
+def test_what_sharing_luck_is_worth(found: Comparison) -> None:
+    table = found.pairing().set_index(["run", "metric"])
+    row = table.loc[("milder", "system_loss")]
+    # losses are 24 u and 22 u: the variance of 2 u over that of both, 4 / (576 + 484)
+    assert row["variance_ratio"] == pytest.approx(4.0 / (24.0**2 + 22.0**2), rel=1e-6)
+    assert row["draws_saved"] == pytest.approx(265.0, rel=1e-6)
+    assert row["se"] == found.summary().set_index(["run", "metric"]).loc[("milder", "system_loss"), "se"]
+
+
+def test_pairing_makes_a_comparison_many_times_sharper() -> None:
+    base = load("eu48_sovereign")
+    more = base.override({"channels.market.leverage_limit": 27.0})
+    table = compare({"base": base, "more room": more}, draws=400, seed=7).pairing().set_index("metric")
+    assert table.loc["system_loss", "variance_ratio"] < 0.06
+    assert np.isnan(table.loc["first_round_loss", "draws_saved"])
+    # first rounds are the same: nothing varies, and rounding is no variance
+    assert table.loc["first_round_loss", "se"] == 0.0
+    a = 1.0 + 1e-15 * np.arange(20.0)
+    assert np.isnan(pairing({("x", "m"): (a, a[::-1])}).loc[0, "variance_ratio"])

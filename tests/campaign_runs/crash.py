@@ -212,7 +212,10 @@ def main() -> None:
             calls = every_call(Path(place) / "r", scenario, Toy, error=error, draws=asked.draws)
             print(f"{error.__name__}: {calls} points, the same answer after each", flush=True)
         metrics = scenario.override({"record": "metrics"})
-        print(f"power loss: {every_loss(Path(place), metrics, Toy, draws=asked.draws)} points, both ways", flush=True)
+        print(
+            f"power loss: {every_loss(Path(place) / 'power', metrics, Toy, draws=asked.draws)} points, both ways",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

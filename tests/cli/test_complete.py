@@ -43,8 +43,11 @@ PLACES = {
     "resume": [("sim resume a", OURS), ("sim resume --inputs aa", ["aaa/"])],
     "sweep": [("sim sweep ring", ["ring_of_ten"]), ("sim sweep ring_of_ten --sample s", ["sobol:", "saltelli:"]),
               ("sim sweep mine.yaml --metric d", ["defaults"])],
-    "compare": [("sim compare a", OURS), ("sim compare arun ring", ["ring_of_ten"]),
+    "compare": [("sim compare aa", ["aaa/"]), ("sim compare arun ring", ["ring_of_ten"]),
                 ("sim compare --statistic V", ["VaR99"])],
+    "attribute": [("sim attribute ring", ["ring_of_ten"]), ("sim attribute mine.yaml --metric d", ["defaults"])],
+    "frontier": [("sim frontier ring", ["ring_of_ten"]), ("sim frontier mine.yaml --benefit d", ["defaults"]),
+                 ("sim frontier ring_of_ten --policy a:shocks.0.s", ["a:shocks.0.size.fixed"])],
     "validate": [("sim validate ring", ["ring_of_ten"]), ("sim validate ring_of_ten mi", ["mine.yaml"])],
     "list": [("sim list sc", ["scenarios"])],
     "describe": [("sim describe price_f", ["price_fall"])],
@@ -78,7 +81,7 @@ def test_keys_are_those_of_the_scenario_on_the_line(completed: Complete) -> None
 
 
 def test_ways_to_show_progress(completed: Complete) -> None:
-    for command in ("run", "resume", "sweep", "compare"):
+    for command in ("run", "resume", "sweep", "compare", "attribute", "frontier"):
         assert completed(f"sim {command} --progress l") == ["lines"]
 
 

@@ -114,6 +114,16 @@ class TestStopping:
         assert time.monotonic() - began < 20.0
 
 
+def test_quiet_leaves_the_progress_that_was_asked_for(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for args in (("run", "tiny.yaml", "--draws", "20", "--out", "r"), ("resume", "r")):
+        (tiny / "r" / "manifest.json").unlink(missing_ok=True)
+        for part in tiny.glob("r/parts/*"):
+            part.unlink()
+        code, _, err = call(capsys, *args, "--quiet", "--progress", "json")
+        assert code == 0
+        assert [json.loads(line)["done"] for line in err.splitlines()][-1] == 20
+
+
 class TestLooking:
     """Checks of a result, and draws played again."""
 

@@ -7,6 +7,7 @@ import pickle
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ import pytest
 
 from sim.errors import InputError, UsageError
 from sim.experiments import connection
+from sim.experiments.blocks import How
+from sim.experiments.cluster import TRIES, _Desk, _Office, _Order
 from sim.experiments.connection import ClusterError, kept
 from sim.experiments.gather import LostDrawsError
 from sim.experiments.monte_carlo import Progress, resume, run
@@ -176,6 +179,25 @@ def test_a_chunk_delivered_twice_counts_once() -> None:
     assert shelf.take(Stretch.of(rest)) is not None
     assert shelf.take(Stretch.of(rest)) is None
     assert list(shelf.digests) == [0]
+
+
+@pytest.mark.parametrize("status", ["lost", "pending", "cancelled"])
+def test_a_receipt_that_went_down_with_its_process_is_asked_for_again(tmp_path: Path, status: str) -> None:
+    def never(timeout: float) -> None:
+        raise TimeoutError(f"nobody answers within {timeout} s")
+
+    desk, order = _Desk(tmp_path, 100), _Order(0, 32)
+    office = _Office(SimpleNamespace(status="running"), desk, How(2), Shelf(100, None, agents=False), [])
+    future = SimpleNamespace(key="k", status=status, exception=never, result=never)
+    for tries in range(1, TRIES + 1):
+        desk.running["k"] = order
+        desk.done.put(future)
+        assert list(office.next()) == []
+        assert (desk.waiting.pop(), order.tries, desk.running) == (order, tries, {})
+    desk.running["k"] = order
+    desk.done.put(future)
+    with pytest.raises(ClusterError, match=f"draws 0 to 31 were lost {TRIES} times"):
+        list(office.next())
 
 
 def test_wrong_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -445,6 +445,31 @@ class TestTimeAndMemory:
         run(scenario, draws=100, player=toy(), workers=3)
         assert not [each for each in threading.enumerate() if each.name.startswith("draws") and each.is_alive()]
 
+    def test_threads_wait_little_for_each_other_and_the_setting_is_put_back(self, toy: Any, scenario: Any) -> None:
+        player, before, seen = toy(), sys.getswitchinterval(), []
+
+        def within(chosen: Any, system: Any, draws: Any, seed: int) -> Any:
+            seen.append(sys.getswitchinterval())
+            if draws[0] == 0:  # a run within a run must not put the setting back
+                run(chosen, draws=8, seed=seed, player=player, workers=2)
+                seen.append(sys.getswitchinterval())
+            return player(chosen, system, draws, seed)
+
+        run(scenario, draws=64, player=within, workers=2, block=16)
+        assert max(seen) == pytest.approx(threads.HANDOVER)
+        assert sys.getswitchinterval() == before
+        with pytest.raises(KeyboardInterrupt):
+            run(scenario, draws=64, player=player, workers=2, block=16, progress=stop_at(16))
+        assert sys.getswitchinterval() == before
+        seen.clear()
+        run(
+            scenario,
+            draws=32,
+            player=lambda *given: (seen.append(sys.getswitchinterval()), player(*given))[1],
+            workers=1,
+        )
+        assert set(seen) == {before}
+
 
 class TestSurroundings:
     """What a machine is set to."""
@@ -484,3 +509,16 @@ def test_three_kills() -> None:
 
     found = campaign(3, 1, draws=150)
     assert [each["good"] for each in found] == [True] * 3, found
+
+
+def test_a_slice_of_the_soak() -> None:
+    # the campaign tests.campaign_runs.soak does this for an hour
+    from tests.campaign_runs.soak import Held, soak
+
+    found = soak("ring_of_ten", 40, rounds=7)
+    assert len({said for said, _ in found}) == 1
+    assert found[-1][1].grown(found[4][1]) == []
+    assert found[-1][1].files == 0
+    assert Held(1e9, 9, 3, 4).grown(Held(0.9e9, 8, 2, 3)) == [
+        *("100,000,000 more bytes of memory", "1 more descriptors", "1 more threads", "1 more temporary files")
+    ]

@@ -90,6 +90,25 @@ def test_a_failed_agents_book_passes_its_later_losses_to_investors():
     assert_allclose(play.state.loss[credit, outside, 0], 40 * 2 / 7 + 15.0 + 10.0, atol=1e-12)
 
 
+def test_investors_draw_reserves_for_a_failed_agents_claims_on_an_estate():
+    # nobody outside is paid by the estate of B1, so investors have nothing when its claim of 20 on B2 brings 10
+    system = system_of([[0, 30, 0], [0, 0, 20], [0, 0, 0]], loans=[100, 30, 60], other=[110, 0, 30])
+    shocks = [
+        {"kind": "asset_loss", "target": "B1", "size": 1.0, "at": 1},
+        {"kind": "asset_loss", "target": "B2", "size": 35 / 60, "at": 2},
+    ]
+    channels = {"credit": {"valuation": "eisenberg-noe", "resolution_steps": 1, "tol": 1e-14}}
+    scenario = scenario_of(system, mode="dynamic", horizon={"steps": 2}, shocks=shocks, channels=channels)
+    play = Simulation(system, scenario, np.arange(2), seed=1)
+    state, outside = play.state, play.state.row("outside")
+    play.step()
+    assert_allclose((state.advances[outside, 0], state.cash[outside, 0]), (20.0, 0.0), atol=1e-12)
+    play.step()
+    # 25 for the loans of B2 and 10 for B1's claim on its estate; the estate pays 15 to other creditors and 10 for that
+    # claim, and B1 passes on the 10 it got, since its book is theirs
+    assert_allclose((state.advances[outside, 0], state.cash[outside, 0]), (55.0, 35.0), atol=1e-12)
+
+
 def test_fire_sale_at_fair_value_and_at_cost():
     # 100 pieces, a quarter at fair value; price 1 -> 0.9: loss 0.25 * 10 = 2.5.
     # 40 pieces sold at 0.88: they stood at 0.25 * 0.9 + 0.75 = 0.975, so 40 * (0.975 - 0.88) = 3.8 is realised.

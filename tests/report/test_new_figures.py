@@ -55,7 +55,7 @@ def texts(figure: Figure) -> list[Text]:
     """Every text that is drawn."""
     FigureCanvasAgg(figure).draw()
     ticks = [axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)]
-    drawn = {id(t.label1) for axis in ticks for t in axis._update_ticks()}
+    drawn = {id(t.label1) for axis in ticks if axis.axes.axison for t in axis._update_ticks()}
     owned = {id(t.label1) for axis in ticks for t in (*axis.get_major_ticks(), *axis.get_minor_ticks())}
     found = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
     return [text for text in found if id(text) not in owned or id(text) in drawn]

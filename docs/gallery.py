@@ -35,6 +35,7 @@ def figures() -> Iterator[tuple[str, Figure]]:
     yield "balance_sheets", _sheets()
     yield "attribution", sim.attribute("combined_stress", draws=16, seed=SEED).plot()
     yield "frontier", _rules()
+    yield "ramp", sim.ramp(statistic="ES95", draws=200, seed=SEED).plot()
 
 
 def _rules() -> Figure:

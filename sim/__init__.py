@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sim.analysis.compare import Comparison, compare
     from sim.analysis.cross_contagion import CrossContagion, cross_contagion
     from sim.analysis.frontier import Frontier, frontier
+    from sim.analysis.ramp import Ramp, ramp
     from sim.analysis.walls import WallValue, wall_value
     from sim.channels.base import Channel
     from sim.errors import (
@@ -62,6 +63,7 @@ _PLACES = {
     "load": "sim.scenario.load:load",
     "open": "sim.experiments.opening:open_result",
     "open_sweep": "sim.experiments.sweep:open_sweep",
+    "ramp": "sim.analysis.ramp:ramp",
     "run": "sim.experiments.monte_carlo:run",
     "sweep": "sim.experiments.sweep:sweep",
     "wall_value": "sim.analysis.walls:wall_value",
@@ -75,6 +77,7 @@ _PLACES = {
     "Fund": "sim.model:Fund",
     "Layer": "sim.networks.layer:Layer",
     "Platform": "sim.model:Platform",
+    "Ramp": "sim.analysis.ramp:Ramp",
     "Result": "sim.experiments.result:Result",
     "Scenario": "sim.scenario.schema:Scenario",
     "Shock": "sim.shocks.base:Shock",
@@ -107,6 +110,7 @@ __all__ = [  # noqa: RUF022  (verbs, nouns, errors)
     "load",
     "open",
     "open_sweep",
+    "ramp",
     "resume",
     "resume_sweep",
     "run",
@@ -122,6 +126,7 @@ __all__ = [  # noqa: RUF022  (verbs, nouns, errors)
     "Fund",
     "Layer",
     "Platform",
+    "Ramp",
     "Result",
     "Scenario",
     "Shock",

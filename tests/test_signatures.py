@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import sim
+from sim.analysis.adoption import Adoption
 from sim.metrics.losses import bank_loss
 from sim.simulation import Block, Simulation
 from sim.state import State
@@ -174,7 +175,7 @@ def test_a_rule_takes_credit_before_it_takes_losses(seed: int) -> None:
     for name, (share, transition, prepared) in asked.items():
         changes = {"shocks.0.own_share": share, "shocks.0.transition": transition, "horizon.steps": 63}
         changes["channels.compliance.published"] = prepared
-        block, _ = played("rule_change", seed, changes, draws=16, system=base(seed, own_share=0.02))
+        block, _ = played("stake_rule", seed, changes, draws=16, system=base(seed, own_share=0.02))
         lent = block.metrics["sme_credit"].mean(axis=1)
         credit[name] = lent[59] / lent[0]  # on the eve of the defaults
         tail[name] = float(np.sort(block.metrics["system_loss"][-1])[-4:].mean())
@@ -188,3 +189,18 @@ def test_a_rule_takes_credit_before_it_takes_losses(seed: int) -> None:
         assert tail[name] < credit[name] * tail["none"]
     # platforms raise no capital: pools shrink to what 2 % of them are 30 % of
     assert credit["fast"] == pytest.approx(0.02 / 0.3, rel=0.05)
+
+
+def test_adoption_fattens_the_tail_without_a_kink(seed: int) -> None:
+    # expected was a kink where the spectral radius crosses 1: it crosses nowhere (docs/how_to/frontier.md)
+    leap = Adoption(start=0.35, limit=0.75, speed=4.0)  # both ends of the ramp in two quarters
+    test = sim.load("digital_ramp")
+    found = sim.ramp(test, adoption=leap, quarters=2, statistic="ES95", draws=200, seed=seed, samples=100)
+    assert found.adoption == pytest.approx([0.35, 0.75], rel=1e-12)
+    table = found.summary()
+    assert table["coverage"][1] > 1.2 * table["coverage"][0]
+    assert table["step_low"][1] > 0.0  # the same draws cost more in the tail ...
+    low, high = (np.median(values) for values in found.frontier.losses)
+    assert high < low  # ... and less in the middle: pools take the place of a bank's own loans
+    assert found.radius[1] == pytest.approx(found.radius[0], rel=1e-12)
+    assert found.radius[0] > 1.0

@@ -95,6 +95,11 @@ class Frontier:
         found = [self._statistics(counts) for counts in resampled(self.units, self.times, self.sweep.seed)]
         return np.concatenate([each[0] for each in found], axis=1), np.concatenate([each[1] for each in found], axis=1)
 
+    @property
+    def risks(self) -> tuple[Float, Float]:
+        """Risk of every policy, float64[n_policies], and in samples drawn again, float64[n_policies, n_samples]."""
+        return self._points[1], self._samples[1]
+
     def summary(self) -> pd.DataFrame:
         """Return one row a policy.
 

@@ -37,7 +37,8 @@ SCENARIOS: dict[Callable[[int], None], str] = {
     signatures.test_a_rumour_costs_something_though_nothing_happened: "rumour_run",
     signatures.test_liquid_banks_do_not_freeze: "interbank_freeze",
     signatures.test_one_model_for_all_fattens_the_tail: "model_monoculture",
-    signatures.test_a_rule_takes_credit_before_it_takes_losses: "rule_change",
+    signatures.test_a_rule_takes_credit_before_it_takes_losses: "stake_rule",
+    signatures.test_adoption_fattens_the_tail_without_a_kink: "digital_ramp",
 }
 
 

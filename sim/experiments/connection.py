@@ -194,6 +194,8 @@ def _started(distributed: Any, workers: int) -> Any:
         host="127.0.0.1",
         dashboard_address=None,
         worker_dashboard_address=None,
+        # without a page it listens all the same: on any free port, so that two runs can go on side by side
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
         silence_logs=False,
     )
 

@@ -146,6 +146,9 @@ def below_of(node: Node, defs: Mapping[str, Node]) -> dict[str, Node]:
     found: dict[str, Node] = {}
     for record in options(node, defs):
         found |= {key: below for key, below in record.get("properties", {}).items() if key not in found}
+        if isinstance(record.get("additionalProperties"), dict):  # a mapping by names that a scenario chooses
+            names = record.get("propertyNames", {}).get("enum", [])
+            found |= dict.fromkeys(["NAME", *names], record["additionalProperties"])
         if "items" in record:
             for item in options(record["items"], defs):
                 said = item.get("properties", {})

@@ -27,7 +27,8 @@ HOLDINGS = Path("holdings", ("M_C", "M_M"), "holdings", "securities that banks h
 class Structural(Wall):
     r"""A ring-fence or an exposure limit that was there from the start.
 
-    .. math:: L'_{ij} = \min(\omega L_{ij}, c E_i)
+    .. math::
+        L'_{ij} = \min(\omega L_{ij}, c E_i)
 
     What a creditor no longer lends it keeps as reserves at the central bank; the debtor has borrowed that much more
     from outside investors. Securities no longer held are held by outside investors, and the bank has reserves instead.

@@ -48,7 +48,8 @@ ASKED = {f"asked_{name}": f"deposits_{name}" for name in ("insured", "uninsured"
 class Temporal(Wall):
     r"""A gate, a standstill, a circuit breaker: a part of the flow passes, the rest waits until the wall comes down.
 
-    .. math:: f' = \omega f, \qquad q' = q + (1 - \omega) f; \qquad f' = f + q, \; q' = 0 \text{ when it comes down}
+    .. math::
+        f' = \omega f, \qquad q' = q + (1 - \omega) f; \qquad f' = f + q, \; q' = 0 \text{ when it comes down}
 
     The money that waits stays where it is: a deposit on the books of its bank, an overnight claim on its debtor, a fine
     among the debts of the fined, a share in its fund. Those who see a gate coming leave before it.

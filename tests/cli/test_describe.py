@@ -93,7 +93,7 @@ def test_a_valuation_has_its_equation(sim: Call) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("crdit", "unknown name 'crdit'; did you mean 'credit'? (known: agent_failure, "),
+        ("crdit", "unknown name 'crdit'; did you mean 'credit'? (known: absorbing, "),
         ("monte_carlo.drws", "monte_carlo: unknown key 'drws'; did you mean 'draws'? (known: draws, "),
         ("channels.credit.alhpa", "channels.credit: unknown key 'alhpa'; did you mean 'alpha'? (known: alpha, "),
         (

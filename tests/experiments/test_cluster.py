@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -225,6 +227,15 @@ def test_a_cluster_of_others(tmp_path: Path) -> None:
             for k, each in enumerate(a for a in (address, str(file)) if a.startswith("tcp") or a == str(file))
         ]
     assert set(made) == {run("ring_of_ten", draws=20, seed=7).answer_sha256}
+
+
+def test_another_cluster_on_this_machine_is_none_of_its_business(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        with contextlib.suppress(OSError):  # somebody is there already
+            taken.bind(("127.0.0.1", 8787))  # where Dask listens unless told otherwise
+            taken.listen()
+        found = run("ring_of_ten", draws=4, seed=7, out=tmp_path / "r", cluster="local:1")  # warnings are errors here
+    assert found.answer_sha256 == run("ring_of_ten", draws=4, seed=7).answer_sha256
 
 
 def test_nothing_is_left_when_the_run_is_killed(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from sim.errors import SimError, UsageError
 from sim.experiments.blocks import clean
@@ -24,6 +26,9 @@ ANSWER = 30.0
 """Seconds in which a scheduler must answer."""
 
 THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+QUIET = {"DASK_LOGGING__DISTRIBUTED": "critical", "PYTHONWARNINGS": "ignore"}
+INHERITED = (*THREADS, *QUIET, "PYTHONHASHSEED", "MALLOC_TRIM_THRESHOLD_")
+"""What Dask's processes are started with; the last two are its own."""
 
 
 class ClusterError(SimError):
@@ -113,9 +118,41 @@ def _check(address: str) -> None:
         raise UsageError(f"cluster must be local:N, tcp://HOST:PORT or a scheduler's file, got {address!r}")
 
 
+class _Environment:
+    """How many clusters are about, and what the environment was before the first."""
+
+    lock = threading.Lock()
+    count = 0
+    before: ClassVar[dict[str, str]] = {}
+
+
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Put the environment back in the end: Dask writes what its processes are to inherit into that of its own."""
+    with _Environment.lock:
+        if _Environment.count == 0:
+            _Environment.before = dict(os.environ)
+        _Environment.count += 1
+    try:
+        yield
+    finally:
+        with _Environment.lock:
+            _Environment.count -= 1
+            for name in INHERITED if _Environment.count == 0 else ():
+                if name in _Environment.before:
+                    os.environ[name] = _Environment.before[name]
+                else:
+                    os.environ.pop(name, None)
+
+
 @contextmanager
 def _reached(distributed: Any, address: str) -> Iterator[Any]:
     """A client of a cluster that is there, or of one that is started here and ended in the end."""
+    with _environment_kept():
+        yield from _client(distributed, address)
+
+
+def _client(distributed: Any, address: str) -> Iterator[Any]:
     local = LOCAL.fullmatch(address)
     cluster = client = None
     try:
@@ -172,9 +209,8 @@ def _left(client: Any, cluster: Any) -> None:
 
 
 def _settings() -> dict[str, Any]:
-    environ = dict.fromkeys(THREADS, "1") | {"DASK_LOGGING__DISTRIBUTED": "critical", "PYTHONWARNINGS": "ignore"}
     return {
-        "distributed.nanny.pre-spawn-environ": environ,
+        "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREADS, "1") | QUIET,
         # who is to blame for a process that died is found here, not guessed there
         "distributed.scheduler.allowed-failures": 0,
         "distributed.scheduler.work-stealing": False,

@@ -237,7 +237,7 @@ def test_what_else_goes_on_in_this_machine_and_process_is_none_of_its_business(t
             taken.listen()
         found = run("ring_of_ten", draws=4, seed=7, out=tmp_path / "r", cluster="local:1")  # warnings are errors here
     assert found.answer_sha256 == run("ring_of_ten", draws=4, seed=7).answer_sha256
-    assert {name: os.environ.get(name) for name in before} == before  # what its processes inherit is not left to those of the user
+    assert {name: os.environ.get(name) for name in before} == before  # what its processes inherit
 
 
 def test_nothing_is_left_when_the_run_is_killed(tmp_path: Path) -> None:

@@ -288,8 +288,9 @@ class Simulation:
         self.certified &= found.certified
 
     def _audit(self) -> None:
-        self._finite("equity", net_worth(self.state), self.state.ids)
-        for check, gap in audit(self.ledger, self.system.scale).items():
+        worth = net_worth(self.state)
+        self._finite("equity", worth, self.state.ids)
+        for check, gap in audit(self.ledger, self.system.scale, worth).items():
             self.gaps[check] = max(gap, self.gaps.get(check, 0.0))
 
     def _finite(self, what: str, values: Float, agents: tuple[str, ...]) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from sim.errors import SimError, UsageError
 from sim.experiments.blocks import clean
+from sim.experiments.meanwhile import Meanwhile
 from sim.experiments.worker import Setting, settle
 
 LOCAL = re.compile(r"local:([1-9]\d{0,3})")
@@ -118,31 +118,16 @@ def _check(address: str) -> None:
         raise UsageError(f"cluster must be local:N, tcp://HOST:PORT or a scheduler's file, got {address!r}")
 
 
-class _Environment:
-    """How many clusters are about, and what the environment was before the first."""
+def _put_back(before: dict[str, str]) -> None:
+    for name in INHERITED:
+        if name in before:
+            os.environ[name] = before[name]
+        else:
+            os.environ.pop(name, None)
 
-    lock = threading.Lock()
-    count = 0
-    before: ClassVar[dict[str, str]] = {}
 
-
-@contextmanager
-def _environment_kept() -> Iterator[None]:
-    """Put the environment back in the end: Dask writes what its processes are to inherit into that of its own."""
-    with _Environment.lock:
-        if _Environment.count == 0:
-            _Environment.before = dict(os.environ)
-        _Environment.count += 1
-    try:
-        yield
-    finally:
-        with _Environment.lock:
-            _Environment.count -= 1
-            for name in INHERITED if _Environment.count == 0 else ():
-                if name in _Environment.before:
-                    os.environ[name] = _Environment.before[name]
-                else:
-                    os.environ.pop(name, None)
+_environment_kept = Meanwhile(lambda: dict(os.environ), _put_back)
+"""Dask writes what its processes are to inherit into the environment of this one, for good."""
 
 
 @contextmanager

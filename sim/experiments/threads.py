@@ -6,12 +6,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from queue import Empty, SimpleQueue
 
 from sim.errors import SimError
 from sim.experiments.blocks import Task
 from sim.experiments.machine import keep_memory
+from sim.experiments.meanwhile import Meanwhile
 from sim.experiments.part import Part
 from sim.experiments.width import Width
 
@@ -127,32 +128,14 @@ class _Crew:
             thread.join(max(0.0, until - time.monotonic()))
 
 
-class _Runs:
-    """How many runs over several threads are under way, and what the interpreter was set to before the first."""
-
-    lock = threading.Lock()
-    count = 0
-    before = 0.0
+def _hand_over() -> float:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(min(HANDOVER, before))
+    return before
 
 
-@contextmanager
-def _handing_over(workers: int) -> Iterator[None]:
-    """Let threads wait less for the interpreter's lock; the last run puts back what was set before the first."""
-    if workers == 1:
-        yield
-        return
-    with _Runs.lock:
-        if _Runs.count == 0:
-            _Runs.before = sys.getswitchinterval()
-            sys.setswitchinterval(min(HANDOVER, _Runs.before))
-        _Runs.count += 1
-    try:
-        yield
-    finally:
-        with _Runs.lock:
-            _Runs.count -= 1
-            if _Runs.count == 0:
-                sys.setswitchinterval(_Runs.before)
+_handing_over = Meanwhile(_hand_over, sys.setswitchinterval)
+"""Threads wait less for the interpreter's lock."""
 
 
 def play_threads(
@@ -188,7 +171,7 @@ def play_threads(
     lost: list[Order] = []
     limit = time_limit or FIRST
     keep_memory()
-    with _handing_over(workers), crew:
+    with _handing_over() if workers > 1 else nullcontext(), crew:
         for _ in range(workers):
             crew.hire()
         more = True

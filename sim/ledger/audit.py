@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from sim.arrays import Float, empty
 from sim.errors import AuditError
 from sim.kernels.books import deepest, examine, widest_gap
-from sim.ledger.balance import layer_carried, layer_face, layer_owed, net_worth, securities, summed
+from sim.ledger.balance import claims_stocks, net_worth, securities, summed
 from sim.ledger.entries import Ledger
 from sim.state import State
 
@@ -17,7 +15,7 @@ TOLERANCE = 1e-9
 """Largest gap allowed, as a share of all agents' assets before any event."""
 
 
-def audit(ledger: Ledger, scale: float) -> dict[str, float]:
+def audit(ledger: Ledger, scale: float, worth: Float | None = None) -> dict[str, float]:
     """Check closure, books against stocks, losses against net worth, and signs.
 
     Parameters
@@ -26,6 +24,8 @@ def audit(ledger: Ledger, scale: float) -> dict[str, float]:
         After a step.
     scale : float
         All agents' assets before any event, currency.
+    worth : float64[n_agents, n_lanes], optional
+        Net worth now, where it is known; worked out by default.
 
     Returns
     -------
@@ -38,10 +38,12 @@ def audit(ledger: Ledger, scale: float) -> dict[str, float]:
         Naming the check, the instrument, the agent and the lane with the largest gap.
     """
     state, allowed = ledger.state, TOLERANCE * scale
-    worth, (book, market) = net_worth(state), securities(state)
+    worth, (book, market) = net_worth(state) if worth is None else worth, securities(state)
     gap, depth, sums = np.zeros(state.n_lanes), np.zeros(state.n_lanes), empty(len(state.money), state.n_lanes)
     examine(state.book, ledger.money, gap, depth, sums)
-    pairs = {"money@": (sums, ledger.sums), **dict(_stocks(ledger, book))}
+    stocks = claims_stocks(state) | {"securities": book}
+    # of stocks outside the money columns, what each is and what the books say; ``name@`` is the other side
+    pairs = {"money@": (sums, ledger.sums)} | {name: (stock, ledger.books[name]) for name, stock in stocks.items()}
     closing = summed(worth) + summed(pairs["provisions"][0]) - summed(book - market) - summed(state.real_assets)
     gaps = {"closure": _largest("closure", "sum of net worths", closing[None], ("the system",), allowed)}
     for stock, expected in pairs.values():
@@ -63,19 +65,6 @@ def audit(ledger: Ledger, scale: float) -> dict[str, float]:
         below = np.minimum(state.units[state.banks].min(axis=1, initial=0.0), 0.0)
         _largest("sign", "securities", below, state.ids[state.banks], allowed)
     return {check: gap / scale for check, gap in gaps.items()}
-
-
-def _stocks(ledger: Ledger, book: Float) -> Iterator[tuple[str, tuple[Float, Float]]]:
-    """Yield what each stock outside the money columns is, and what the books say; ``name@`` is the other side."""
-    state = ledger.state
-    provisions = np.zeros((state.n_agents, state.n_lanes))
-    for layer, claims in state.layers.items():
-        face = layer_face(state, claims)
-        yield layer, (face, ledger.books[layer])
-        yield layer + "@", (layer_owed(state, claims), ledger.books[layer + "@"])
-        provisions += face - layer_carried(state, claims, state.worth)
-    yield "provisions", (provisions, ledger.books["provisions"])
-    yield "securities", (book, ledger.books["securities"])
 
 
 def _name(ledger: Ledger, pairs: dict[str, tuple[Float, Float]], allowed: float) -> None:

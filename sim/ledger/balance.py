@@ -177,6 +177,27 @@ def claims_owed(state: State) -> Float:
     return out
 
 
+def claims_stocks(state: State) -> dict[str, Float]:
+    """Return what the books keep of claims between agents: by layer, both sides, and what creditors have marked down.
+
+    Parameters
+    ----------
+    state : State
+        Any state.
+
+    Returns
+    -------
+    dict of str to float64[n_agents, n_lanes], currency
+        ``name`` of creditors and ``name@`` of debtors at face value for every layer, and ``provisions``.
+    """
+    found, provisions = {}, np.zeros((state.n_agents, state.n_lanes))
+    for layer, claims in state.layers.items():
+        face = found[layer] = layer_face(state, claims)
+        found[layer + "@"] = layer_owed(state, claims)
+        provisions += face - layer_carried(state, claims, state.worth)
+    return found | {"provisions": provisions}
+
+
 def assets_outside(state: State) -> Float:
     """Return what each agent owns apart from securities and claims on other agents.
 

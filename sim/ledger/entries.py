@@ -15,8 +15,8 @@ from sim.arrays import Bool, Float, empty
 from sim.kernels.books import is_zero, totals
 from sim.kernels.claims import roll_layer
 from sim.ledger.balance import (
+    claims_stocks,
     layer_carried,
-    layer_face,
     layer_owed,
     reach,
     securities,
@@ -47,12 +47,7 @@ class Ledger:
         totals(self.money, self.sums)
         for place, column in enumerate(state.money):
             self.books[column.name], self.books[column.name + "@"] = self.money[place], self.sums[place : place + 1]
-        provisions = np.zeros((state.n_agents, state.n_lanes))
-        for name, claims in state.layers.items():
-            face = layer_face(state, claims)
-            self.books[name], self.books[name + "@"] = face, layer_owed(state, claims)
-            provisions += face - layer_carried(state, claims, state.worth)
-        self.books["provisions"] = provisions
+        self.books |= claims_stocks(state)
         self.books["securities"] = securities(state)[0]
 
     # -- what every entry is made of ---------------------------------------------------------------------------------

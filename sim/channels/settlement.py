@@ -17,6 +17,7 @@ from sim.channels.rollover import Rolled, deposits_of, moved, roll
 from sim.channels.similarity import assets0
 from sim.channels.standards import YEAR
 from sim.channels.withdrawals import SEGMENTS
+from sim.kernels.books import is_zero
 from sim.kernels.runs import flee
 from sim.ledger.accounts import LAYER as ACCOUNTS
 from sim.ledger.balance import reach, summed
@@ -95,7 +96,7 @@ def is_busy(step: Step) -> bool:
     state = step.state
     told = ("asked_insured", "asked_uninsured", "asked_wholesale", "run", "called", "margin_due", "redemption_due")
     owed = ("lolr", "repo")
-    if any(state.columns[name].any() for name in (*told, *owed)):
+    if not all(is_zero(state.columns[name]) for name in (*told, *owed)):
         return True
     banks = state.banks
     if (state.cash[banks] < -ROUNDING * assets0(step.system)[banks, None]).any():

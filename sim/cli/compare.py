@@ -75,7 +75,7 @@ def compare(
         raise UsageError("compare needs two result folders or scenarios, such as: sim compare results/a results/b")
     what, how = chosen("statistic", statistic, STATISTICS), progress_asked(progress, quiet)
     number_of, luck = whole("--draws", draws, 1, 2**40 - 1), whole("--seed", seed, 0, 2**128 - 1)
-    crew, width = whole("--workers", workers, 1), whole("--block", block, 2, 128)
+    crew, width = whole("--workers", workers, 1), whole("--block", block, 2, 256)
     from sim.analysis.compare import compare as play
 
     with interruptible(Path(), "the same command"), bar(how) as tell:

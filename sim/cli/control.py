@@ -28,7 +28,7 @@ ROOM = 2_000_000
 
 Workers = Annotated[str | None, typer.Option(metavar="W", help="Threads; by default one a core.")]
 Block = Annotated[
-    str | None, typer.Option(metavar="B", help="Draws computed together, 2 to 128; by default the fastest, timed.")
+    str | None, typer.Option(metavar="B", help="Draws computed together, 2 to 256; by default the fastest, timed.")
 ]
 Cluster = Annotated[
     str | None,

@@ -47,7 +47,7 @@ def plan(
     if scenario is None:
         raise UsageError("plan needs a scenario file, or the name of a shipped one")
     count, crew = whole("--draws", draws, 1, 2**40 - 1), whole("--workers", workers, 1)
-    width = whole("--block", block, 2, 128)
+    width = whole("--block", block, 2, 256)
     from sim.experiments.plan import plan as planned
     from sim.experiments.plan import size
     from sim.scenario.load import load

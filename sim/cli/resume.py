@@ -75,7 +75,7 @@ def resume(
         raise UsageError("resume needs a result folder")
     how = progress_asked(progress, quiet)
     place = Path(folder)
-    width, crew = whole("--block", block, 2, 128), whole("--workers", workers, 1)
+    width, crew = whole("--block", block, 2, 256), whole("--workers", workers, 1)
     limit = seconds("--time-limit", time_limit)
     left_out = [whole("--without", text, 0, 2**40 - 1) or 0 for text in (without or "").split(",") if text]
     going_on: dict[str, object] = {

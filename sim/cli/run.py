@@ -134,7 +134,7 @@ def run(
             draws=whole("--draws", draws, 1, 2**40 - 1),
             seed=whole("--seed", seed, 0, 2**128 - 1),
             workers=whole("--workers", workers, 1),
-            block=whole("--block", block, 2, 128),
+            block=whole("--block", block, 2, 256),
             out=out,
             settings=tuple(settings or ()),
             as_json=as_json,

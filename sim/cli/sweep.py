@@ -141,7 +141,7 @@ def sweep(
         "sample": sample,
         "draws": whole("--draws", draws, 1, 2**40 - 1),
         "workers": whole("--workers", workers, 1),
-        "block": whole("--block", block, 2, 128),
+        "block": whole("--block", block, 2, 256),
         "cluster": cluster,
         "time_limit": seconds("--time-limit", time_limit),
         "allow_uncertified": allow_uncertified,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress", "UncertifiedDrawsError", "resume", "run"]
 
-WIDEST = 128
+WIDEST = 256
 MOST_DRAWS = 2**40 - 1
 MOST_WORKERS_A_CORE = 4
 
@@ -75,7 +75,7 @@ def run(
     workers : int, optional
         Threads; by default one a core, at most four a core.
     block : int, optional
-        Draws played together, 1 to 128; by default the fastest width that the first blocks show.
+        Draws played together, 1 to 256; by default the fastest width that the first blocks show.
     out : str or Path, optional
         Result folder. Draws of the same run that it holds are taken from there, missing ones are added. Without it the
         result is kept in memory.

@@ -169,7 +169,7 @@ def widest(task: Task, how: How) -> int:
     Returns
     -------
     int
-        2 to 128.
+        2 to 256.
     """
     room = SHARE * available_memory() / 2.0
     fitting = [level for level in LEVELS if how.workers * block_bytes(task, level) <= room]

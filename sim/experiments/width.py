@@ -6,7 +6,7 @@ from typing import Any
 
 from sim.experiments.part import PART
 
-LEVELS = (2, 8, 16, 32, 64, 128)
+LEVELS = (2, 8, 16, 32, 64, 128, 256)
 USUAL = 32
 """Draws played together where nothing is known: four cache lines of each column."""
 
@@ -36,7 +36,7 @@ class Width:
     """
 
     def __init__(
-        self, given: int | None, *, cells: int = 0, widest: int = 128, left: int = 0, workers: int = 1
+        self, given: int | None, *, cells: int = 0, widest: int = 256, left: int = 0, workers: int = 1
     ) -> None:
         self._given, self._widest, self._left, self._workers = given, max(2, widest), left, workers
         self._first = USUAL if cells <= 10**5 else 8 if cells <= 10**6 else 2

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.arrays import Float, Index, Int
+from sim.arrays import Bool, Float, Index, Int
 from sim.kernels.jit import kernel
 from sim.kernels.pull import pull
+
+
+@kernel
+def _named(indices: Index, start: int, stop: int, n_agents: int) -> Bool:
+    """Tell whom the edges of a layer point at: most layers are between few agents, and the others need no work."""
+    found = np.zeros(n_agents, dtype=np.bool_)
+    for edge in range(start, stop):
+        found[indices[edge]] = True
+    return found
 
 
 @kernel
@@ -24,20 +33,26 @@ def _held(
 ) -> None:
     n_agents, n_lanes = kept.shape
     signal, pressure = np.empty((n_agents, n_lanes)), np.empty((n_agents, n_lanes))
+    debtors = _named(indices, int(indptr[0]), int(indptr[n_agents]), n_agents)
     for j in range(n_agents):
-        for lane in range(n_lanes):
-            signal[j, lane] = drawn[j, lane] * alive[j, lane]
-        if carried:
+        if debtors[j]:
             for lane in range(n_lanes):
-                signal[j, lane] *= worth[j, lane]
+                signal[j, lane] = drawn[j, lane] * alive[j, lane]
+            if carried:
+                for lane in range(n_lanes):
+                    signal[j, lane] *= worth[j, lane]
     pull(indptr, indices, weights, signal, pressure)
     for i in range(n_agents):
-        if first:
+        if indptr[i + 1] > indptr[i]:
+            if first:
+                for lane in range(n_lanes):
+                    out[i, lane] = kept[i, lane] * pressure[i, lane]
+            else:
+                for lane in range(n_lanes):
+                    out[i, lane] += kept[i, lane] * pressure[i, lane]
+        elif first:
             for lane in range(n_lanes):
-                out[i, lane] = kept[i, lane] * pressure[i, lane]
-        else:
-            for lane in range(n_lanes):
-                out[i, lane] += kept[i, lane] * pressure[i, lane]
+                out[i, lane] = 0.0
 
 
 @kernel
@@ -55,12 +70,16 @@ def _due(
     pressure = np.empty((n_agents, n_lanes))
     pull(indptr, indices, weights, kept, pressure)
     for j in range(n_agents):
-        if first:
+        if indptr[j + 1] > indptr[j]:
+            if first:
+                for lane in range(n_lanes):
+                    out[j, lane] = drawn[j, lane] * alive[j, lane] * pressure[j, lane]
+            else:
+                for lane in range(n_lanes):
+                    out[j, lane] += drawn[j, lane] * alive[j, lane] * pressure[j, lane]
+        elif first:
             for lane in range(n_lanes):
-                out[j, lane] = drawn[j, lane] * alive[j, lane] * pressure[j, lane]
-        else:
-            for lane in range(n_lanes):
-                out[j, lane] += drawn[j, lane] * alive[j, lane] * pressure[j, lane]
+                out[j, lane] = 0.0
 
 
 @kernel
@@ -166,6 +185,16 @@ def layer_debts(
 
 
 @kernel
+def _ones(worth: Float) -> bool:
+    """Tell whether all claims are carried at face value, as in every lane before the first loss."""
+    for row in worth:
+        for value in row:
+            if value != 1.0:
+                return False
+    return True
+
+
+@kernel
 def roll_layer(
     rows: tuple[Int, Index, Float],
     columns: tuple[Int, Index, Float],
@@ -190,16 +219,19 @@ def roll_layer(
     lent_out, borrowed_out, carried_out : float64[n_agents, n_lanes], currency
         Overwritten with the change of creditors' claims at face value, of debtors' debts, and of claims at `worth`.
     """
+    n_agents, n_lanes = lent_out.shape
     lent, carried, owed = np.empty(lent_out.shape), np.empty(lent_out.shape), np.empty(lent_out.shape)
     _held(rows[0], rows[1], rows[2], before[0], before[1], alive, worth, False, True, lent)
     _held(rows[0], rows[1], rows[2], after[0], after[1], alive, worth, False, True, lent_out)
-    _held(rows[0], rows[1], rows[2], before[0], before[1], alive, worth, True, True, carried)
-    _held(rows[0], rows[1], rows[2], after[0], after[1], alive, worth, True, True, carried_out)
+    at_face = _ones(worth)
+    if not at_face:
+        _held(rows[0], rows[1], rows[2], before[0], before[1], alive, worth, True, True, carried)
+        _held(rows[0], rows[1], rows[2], after[0], after[1], alive, worth, True, True, carried_out)
     _due(columns[0], columns[1], columns[2], before[0], before[1], alive, True, owed)
     _due(columns[0], columns[1], columns[2], after[0], after[1], alive, True, borrowed_out)
-    n_agents, n_lanes = lent_out.shape
     for i in range(n_agents):
         for lane in range(n_lanes):
             lent_out[i, lane] -= lent[i, lane]
-            carried_out[i, lane] -= carried[i, lane]
             borrowed_out[i, lane] -= owed[i, lane]
+        for lane in range(n_lanes):
+            carried_out[i, lane] = lent_out[i, lane] if at_face else carried_out[i, lane] - carried[i, lane]

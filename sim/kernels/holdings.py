@@ -83,3 +83,62 @@ def value_issued(units: Float, shares: Bool, price: Float, n_people: int, out: F
             if shares[asset]:
                 for lane in range(units.shape[2]):
                     out[i, lane] -= min(units[i, asset, lane], 0.0) * price[asset, lane]
+
+
+@kernel
+def sell_units(
+    units: Float, share: Float, traded: Bool, issuing: bool, price: Float, sold_out: Float, proceeds_out: Float
+) -> None:
+    r"""Sell a share of what has a market: :math:`s_{ia} = q_{ia} x_i` for :math:`a \in T`, :math:`\sum_a s_{ia} p_a`.
+
+    Parameters
+    ----------
+    units : float64[n_rows, n_assets, n_lanes], pieces
+        Issuers negative.
+    share : float64[n_rows, n_lanes], 1
+        Of its marketable assets that each one sells.
+    traded : bool[n_assets]
+        Whether an asset has a market.
+    issuing : bool
+        Whether there are issuers, whose negative holdings are not for sale.
+    price : float64[n_assets, n_lanes], currency per piece
+        At which sellers settle.
+    sold_out : float64[n_rows, n_assets, n_lanes], pieces
+        Overwritten.
+    proceeds_out : float64[n_rows, n_lanes], currency
+        Overwritten; assets are added in their order.
+    """
+    for i in range(units.shape[0]):
+        for lane in range(units.shape[2]):
+            proceeds_out[i, lane] = 0.0
+        for asset in range(units.shape[1]):
+            if not traded[asset]:
+                for lane in range(units.shape[2]):
+                    sold_out[i, asset, lane] = 0.0
+                continue
+            for lane in range(units.shape[2]):
+                sold = units[i, asset, lane] * share[i, lane]
+                sold = max(sold, 0.0) if issuing else sold
+                sold_out[i, asset, lane] = sold
+                proceeds_out[i, lane] += sold * price[asset, lane]
+
+
+@kernel
+def sold_volume(units: Float, share: Float, asset: int, issuing: bool, out: Float) -> None:
+    r"""Add up how many pieces of one asset are sold: :math:`\sum_i q_{ia} x_i`.
+
+    Parameters
+    ----------
+    units, share, issuing : as in `sell_units`
+        Sellers and their shares.
+    asset : int
+        Which.
+    out : float64[n_lanes], pieces
+        Overwritten; sellers are added in their order.
+    """
+    for lane in range(units.shape[2]):
+        out[lane] = 0.0
+    for i in range(units.shape[0]):
+        for lane in range(units.shape[2]):
+            held = units[i, asset, lane]
+            out[lane] += (max(held, 0.0) if issuing else held) * share[i, lane]

@@ -126,7 +126,7 @@ def test_a_given_width_is_kept() -> None:
 
 
 def test_the_fastest_width_is_found() -> None:
-    width, cost = Width(None, left=10**6), {16: 3.0, 32: 2.0, 64: 1.0, 128: 1.5}
+    width, cost = Width(None, left=10**6), {16: 3.0, 32: 2.0, 64: 1.0, 128: 1.5, 256: 2.0}
     used = []
     for _ in range(20):
         used.append(width())

@@ -77,8 +77,10 @@ def test_without_layers_nobody_holds_or_owes():
     assert (out == 0.0).all()
 
 
-def test_a_change_of_multipliers_moves_the_difference(book):
+@pytest.mark.parametrize("at_face", [False, True])
+def test_a_change_of_multipliers_moves_the_difference(book, at_face):
     rows, columns, scales, alive, worth = book
+    worth = np.ones((N, LANES)) if at_face else worth
     before, after = tuple(scales[0]), tuple(scales[1])
     lent, borrowed, carried = (np.empty((N, LANES)) for _ in range(3))
     roll_layer(rows[0][:3], columns[0][:3], before, after, alive, worth, lent, borrowed, carried)

@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-versions bench campaign mutation legs faults soak gallery docs lint format wheel-check clean
+.PHONY: help demo test test-all test-versions bench campaign mutation legs faults soak closure gallery docs lint format wheel-check clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -61,9 +61,13 @@ faults: $(VENV)/.test ## 250 kills at random times, a crash at every write, the 
 soak: $(VENV)/.test ## runs one after the other in one process; memory, descriptors, threads and files must not grow (an hour)
 	$(BIN)/python -m tests.campaign_runs.soak --minutes 60
 
-gallery: $(VENV)/.core ## draw the figures of the README and of the pages again (3 minutes)
+closure: $(VENV)/.test ## 1,000 draws of every scenario; every audit after every step, walls included (5 minutes)
+	$(BIN)/python -m tests.campaign_runs.closure --draws 1000 --workers $(WORKERS)
+
+gallery: $(VENV)/.core ## draw the figures of the README and of the pages again (5 minutes)
 	$(BIN)/python docs/gallery.py
 	$(BIN)/python docs/signatures.py
+	$(BIN)/python docs/wall_figures.py
 
 docs: $(VENV)/.docs ## build the pages into docs/_build/html; a warning is an error (2 minutes)
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html

@@ -26,11 +26,13 @@ def sheet(name: str, title: str, note: str, *, draws: int, seeds: str) -> tuple[
     return page((title, f"{name}: {draws:,} draws, seed {seeds}"), note, SIZE, 2, AROUND)
 
 
-def lines(ax: Axes, title: str, paths: Mapping[str, Float], label: tuple[str, str], *, zero: bool = True) -> None:
+def lines(
+    ax: Axes, title: str, paths: Mapping[str, Float], label: tuple[str, str], *, zero: bool = True, over: str = "Day"
+) -> None:
     """Draw the mean over draws of each quantity, float64[n_draws, n_steps], in a band, with its name at the end."""
     with style.language():
         scaling = scale(label[1], max(float(np.abs(each).max()) for each in paths.values()))
-        style.dressed(ax, title, "Day", (label[0], scaling.unit))
+        style.dressed(ax, title, over, (label[0], scaling.unit))
         steps = len(next(iter(paths.values()))[0])
         days = np.arange(1, steps + 1)
         for k, values in enumerate(paths.values()):

@@ -145,19 +145,20 @@ def data_penalty() -> Figure:
 
 
 def tech_equity_crash() -> Figure:
-    """Nobody is near a limit; where everybody targets leverage, contagion grows with price impact."""
-    names = {"metrics": ["first_round_loss", "market_loss", "system_loss"]}
+    """Lenders recover less, nobody is near a limit; where all target leverage, contagion grows with price impact."""
+    names = {"metrics": ["first_round_loss", "credit_loss", "market_loss", "system_loss"]}
     targeting = {"channels.market.rule": "leverage-targeting"}
     impacts = (0.0, 0.01, 0.02, 0.03)
-    parts: dict[str, list[float]] = {"first round": [], "fire sales": []}
+    parts: dict[str, list[float]] = {"first round": [], "pledged loans": [], "fire sales": []}
     plain = run("tech_equity_crash", names)
     runs = [run("tech_equity_crash", names | targeting | {"system.assets.price_impact": each}) for each in impacts[1:]]
     for each in (plain, *runs):
         parts["first round"].append(last(each, "first_round_loss"))
+        parts["pledged loans"].append(last(each, "credit_loss"))
         parts["fire sales"].append(last(each, "market_loss"))
     figure, (left, right) = sheet(
         "tech_equity_crash",
-        "Shares fall on who holds them; what follows hangs on price impact",
+        "Shares fall on who holds them and who lends against them; sales hang on price impact",
         "Right: all banks sell back to the leverage they started with, after the same fall.",
     )
     unit = plain.info["system_loss"][0]
@@ -248,6 +249,63 @@ def stake_rule() -> Figure:
         ("All banks", runs["no rule"].info["system_loss"][0]),
     )
     return figure
+
+
+def digital_ramp() -> Figure:
+    """Coverage rises and so does the tail, without a kink; small stress grows as much in all quarters."""
+    found = sim.ramp("digital_ramp", statistic="ES95", draws=100, seed=SEED)
+    table, unit = found.summary(), found.frontier.sweep.info["system_loss"][0]
+    figure, (left, right) = sheet(
+        "digital_ramp",
+        "Adoption brings credit and costs in the tail, without a kink",
+        "Band: 90% of samples drawn again. The spectral radius is 1.109 in all quarters.",
+        draws=100,
+    )
+    coverage = {"coverage": np.tile(table["coverage"], (2, 1))}
+    panels.lines(
+        left, "What adoption brings", coverage, ("Underserved borrowers with credit", "1"), zero=False, over="Quarter"
+    )
+    _costs(right, "What the stress test costs", {"": table}, unit)
+    return figure
+
+
+def sandbox() -> Figure:
+    """At the same coverage less is lost; at the same date fewer have credit."""
+    worlds = {"sandbox": {}, "at once": {"ramp.sandbox": None, "ramp.adoption.uncertainty": 0.0}}
+    ramps = {
+        name: sim.ramp(sim.load("sandbox").override(changes), statistic="ES95", draws=100, seed=SEED)
+        for name, changes in worlds.items()
+    }
+    tables = {name: each.summary() for name, each in ramps.items()}
+    figure, (left, right) = sheet(
+        "sandbox",
+        "A sandbox takes time and takes risk away",
+        "Band: 90% of samples drawn again. Twenty products with adverse rates from Beta(1, 15) a month.",
+        draws=100,
+    )
+    coverage = {name: np.tile(table["coverage"], (2, 1)) for name, table in tables.items()}
+    panels.lines(
+        left, "The price: time", coverage, ("Underserved borrowers with credit", "1"), zero=False, over="Quarter"
+    )
+    unit = ramps["sandbox"].frontier.sweep.info["system_loss"][0]
+    _costs(right, "The gain: less lost at the same coverage", tables, unit)
+    return figure
+
+
+def _costs(ax: Axes, title: str, tables: Mapping[str, Any], unit: str) -> None:
+    """Expected shortfall against coverage, one line a world."""
+    with style.language():
+        style.dressed(ax, title, "Underserved borrowers with credit, %", ("Expected shortfall (95%), all banks", unit))
+        for k, (name, table) in enumerate(tables.items()):
+            x, colour = 100.0 * table["coverage"].to_numpy(), COLOURS[k]
+            ax.fill_between(x, table["risk_low"], table["risk_high"], color=colour, alpha=0.14, linewidth=0.0)
+            ax.plot(x, table["risk"], color=colour, linewidth=1.6, linestyle=panels.DASHES[k])
+            at = (x[-1], float(table["risk"].iloc[-1]))
+            turns = k > 0
+            ax.annotate(name, at, (-4.0, 6.0) if turns else (4.0, -4.0), textcoords="offset points", color=colour,
+                        ha="right" if turns else "left", va="bottom" if turns else "top",
+                        fontweight="bold")  # fmt: skip
+        ax.yaxis.set_major_formatter(lambda value, _: tick(value))
 
 
 def combined_stress() -> Figure:
@@ -387,6 +445,8 @@ FIGURES: tuple[Callable[[], Figure], ...] = (
     interbank_freeze,
     tech_equity_crash,
     stake_rule,
+    digital_ramp,
+    sandbox,
     combined_stress,
 )
 

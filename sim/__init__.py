@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sim.analysis.attribution import Attribution, attribute
     from sim.analysis.compare import Comparison, compare
     from sim.analysis.cross_contagion import CrossContagion, cross_contagion
+    from sim.analysis.early_warning import WarningErrors, early_warning
     from sim.analysis.frontier import Frontier, frontier
     from sim.analysis.ramp import Ramp, ramp
     from sim.analysis.walls import WallValue, wall_value
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from sim.experiments.swept import Sweep
     from sim.model import Bank, ContagionModel, Fund, Platform, TechFirm
     from sim.networks.layer import Layer
+    from sim.policies.base import Policy
     from sim.scenario.build import build
     from sim.scenario.load import load
     from sim.scenario.schema import Scenario
@@ -59,6 +61,7 @@ _PLACES = {
     "resume_sweep": "sim.experiments.sweep_reopen:resume_sweep",
     "compare": "sim.analysis.compare:compare",
     "cross_contagion": "sim.analysis.cross_contagion:cross_contagion",
+    "early_warning": "sim.analysis.early_warning:early_warning",
     "frontier": "sim.analysis.frontier:frontier",
     "load": "sim.scenario.load:load",
     "open": "sim.experiments.opening:open_result",
@@ -77,6 +80,7 @@ _PLACES = {
     "Fund": "sim.model:Fund",
     "Layer": "sim.networks.layer:Layer",
     "Platform": "sim.model:Platform",
+    "Policy": "sim.policies.base:Policy",
     "Ramp": "sim.analysis.ramp:Ramp",
     "Result": "sim.experiments.result:Result",
     "Scenario": "sim.scenario.schema:Scenario",
@@ -86,6 +90,7 @@ _PLACES = {
     "TechFirm": "sim.model:TechFirm",
     "Wall": "sim.walls.base:Wall",
     "WallValue": "sim.analysis.walls:WallValue",
+    "WarningErrors": "sim.analysis.early_warning:WarningErrors",
     "AuditError": "sim.errors:AuditError",
     "ConvergenceError": "sim.errors:ConvergenceError",
     "FailedDrawsError": "sim.errors:FailedDrawsError",
@@ -99,13 +104,16 @@ _PLACES = {
     "UsageError": "sim.errors:UsageError",
 }
 # Folders that users reach as attributes: `sim.contagion.clear(...)` after a bare `import sim`.
-_FOLDERS = ("channels", "contagion", "errors", "metrics", "networks", "report", "shocks", "valuations", "walls")
+_FOLDERS = (
+    *("channels", "contagion", "errors", "metrics", "networks", "policies", "report", "shocks", "valuations", "walls"),
+)
 
 __all__ = [  # noqa: RUF022  (verbs, nouns, errors)
     "attribute",
     "build",
     "compare",
     "cross_contagion",
+    "early_warning",
     "frontier",
     "load",
     "open",
@@ -126,6 +134,7 @@ __all__ = [  # noqa: RUF022  (verbs, nouns, errors)
     "Fund",
     "Layer",
     "Platform",
+    "Policy",
     "Ramp",
     "Result",
     "Scenario",
@@ -135,6 +144,7 @@ __all__ = [  # noqa: RUF022  (verbs, nouns, errors)
     "TechFirm",
     "Wall",
     "WallValue",
+    "WarningErrors",
     "AuditError",
     "ConvergenceError",
     "FailedDrawsError",

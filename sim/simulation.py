@@ -19,6 +19,9 @@ from sim.ledger.audit import audit
 from sim.ledger.balance import net_worth
 from sim.ledger.entries import Ledger
 from sim.metrics import measure
+from sim.policies import Policies
+from sim.policies import rebuilt as under_policies
+from sim.policies import retuned as bound_by
 from sim.scenario.playable import refuse
 from sim.scenario.schema import Scenario
 from sim.state import Column
@@ -94,12 +97,14 @@ class Simulation:
         switches: Mapping[str, Float] | None = None,
     ) -> None:
         refuse(scenario, system)
-        standing = scenario.standing
+        standing, enacted, before = scenario.standing, scenario.enacted, system
         self.scenario, self.wanted = scenario, np.asarray(draws, dtype=np.int64)
+        system = under_policies(system, enacted, scenario.active) if enacted else system
         self.system = system = rebuilt(system, standing) if standing else system
         padded = np.concatenate([self.wanted, np.repeat(self.wanted[-1:], -self.wanted.size % LANES)])
         self.draws = Draws(seed, padded, scenario.monte_carlo.sampler)
         self.channels = retuned(scenario.active, standing) if standing else scenario.active
+        self.channels = bound_by(self.channels, enacted) if enacted else self.channels
         self.state = system.state(
             padded.size, ("shock", *self.channels, *sources(standing)), columns_of(self.channels.values())
         )
@@ -114,6 +119,9 @@ class Simulation:
             self.on[name][: self.wanted.size] = values
             self.on[name][self.wanted.size :] = np.asarray(values)[-1:]
         self.walls = Walls(standing, system, self.state, self.draws, self.channels) if standing else None
+        self.policies = Policies(enacted, before, system, self.state, self.channels) if enacted else None
+        if self.policies is not None:
+            self.rules = self.policies.ruled(self.rules)
         self.number, self.phase, self.cause = 0, "", ""
         self.rounds = np.zeros(padded.size, dtype=np.int64)
         self.residual = np.zeros(padded.size)
@@ -188,6 +196,8 @@ class Simulation:
         self.state.time = self.number * self.state.days
         if self.walls is not None:
             self.walls.turn(self._given())
+        if self.policies is not None:
+            self.policies.turn(self._given())
         for phase in PHASES:
             began, self.phase = perf_counter(), phase
             if phase == "events":

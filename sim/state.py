@@ -129,6 +129,9 @@ COLUMNS = (
 )
 """What every run carries; a channel declares what it adds."""
 
+SUBORDINATED = Column("subordinated", "currency", "Subordinated debt", (BANKS,), liability_to="outside", rank="junior")
+"""Carried where a bank has some; neither called nor retired early."""
+
 
 @dataclass
 class Claims:

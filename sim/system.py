@@ -17,7 +17,7 @@ from sim.networks.layer import Layer
 from sim.networks.overview import card, counted, identities, table
 from sim.networks.pools import Pool, find_pools
 from sim.networks.services import Services
-from sim.state import AGENTS, BANKS, COLUMNS, INTERBANK, SECTORS, Column, Edges, State, allocate
+from sim.state import AGENTS, BANKS, COLUMNS, INTERBANK, SECTORS, SUBORDINATED, Column, Edges, State, allocate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,9 +123,9 @@ class System:
         Parameters
         ----------
         banks : DataFrame
-            ``id, total_assets, equity`` and optionally ``cash, real_assets, deposits_*, other_liabilities, loans,
-            interbank_assets, interbank_liabilities, name, country, kind, imputed`` and traits such as ``rwa, cet1,
-            revenue, adoption``; currency.
+            ``id, total_assets, equity`` and optionally ``cash, real_assets, deposits_*, subordinated,
+            other_liabilities, loans, interbank_assets, interbank_liabilities, name, country, kind, imputed`` and traits
+            such as ``rwa, cet1, revenue, adoption``; currency.
         exposures : DataFrame, optional
             ``creditor, debtor, amount[, layer]``; layers are ``interbank`` (where none is said), ``overnight``,
             ``accounts`` (of firms, platforms and funds at banks) and ``lending`` (of banks to firms and platforms).
@@ -184,7 +184,8 @@ class System:
             At the start, before any event.
         """
         n = len(self.ids)
-        state = State(self.ids, self.types, n_lanes, (*COLUMNS, *columns))
+        own = (*COLUMNS, SUBORDINATED) if SUBORDINATED.name in self.start else COLUMNS
+        state = State(self.ids, self.types, n_lanes, (*own, *columns))
         allocate(state, self.start, self.once("edges", self._edges))
         state.units = np.ascontiguousarray(np.broadcast_to(self.holdings[:, :, None], (*self.holdings.shape, n_lanes)))
         state.price = np.ones((len(self.assets), n_lanes))

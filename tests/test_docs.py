@@ -17,6 +17,7 @@ import sim
 from sim.channels import CHANNELS
 from sim.cli.app import COMMANDS, app
 from sim.cli.list import KINDS
+from sim.policies import POLICIES
 from sim.shocks import SHOCKS
 from sim.walls import WALLS
 from tests.report.test_new_figures import clashes
@@ -46,12 +47,12 @@ def test_every_public_name_is_in_the_reference(generated):
         assert re.search(rf"^\.\. auto\w+:: sim\.contagion\.{name}$", text, re.MULTILINE), name
 
 
-@pytest.mark.parametrize("kind", ["channels", "shocks", "metrics", "valuations", "networks", "walls"])
+@pytest.mark.parametrize("kind", ["channels", "shocks", "metrics", "valuations", "networks", "walls", "policies"])
 def test_everything_a_scenario_can_name_is_in_the_reference(generated, kind):
     text = generated.page_of_kind(kind)
     for name in KINDS[kind]():
         assert f"\n{name}\n{'-' * len(name)}\n" in text
-    registry = {"channels": CHANNELS, "shocks": SHOCKS, "walls": WALLS}.get(kind)
+    registry = {"channels": CHANNELS, "shocks": SHOCKS, "walls": WALLS, "policies": POLICIES}.get(kind)
     for name in registry.names() if registry else ():
         for field in registry[name].model_fields:
             assert f"``{field}``" in text, (name, field)
@@ -90,7 +91,9 @@ def test_the_scenario_files_on_the_pages_play(tmp_path):
     for number, text in enumerate(files):
         place = tmp_path / f"{number}.yaml"
         place.write_text(text, "utf-8")
-        assert sim.run(sim.load(place), draws=2, seed=1).count("ok") == 2
+        scenario = sim.load(place)
+        scenario = scenario if scenario.ramp is None else scenario.quarter(scenario.ramp.last)
+        assert sim.run(scenario, draws=2, seed=1).count("ok") == 2
 
 
 def test_the_commands_on_the_pages_exist():
@@ -124,6 +127,7 @@ def test_every_scenario_on_cn100_is_shown_in_a_figure(signatures):
         name for name in KINDS["scenarios"]() if "base: cn100\n" in (ROOT / "scenarios" / f"{name}.yaml").read_text()
     }
     assert len(shipped) >= 10
+    shipped |= {"digital_ramp", "sandbox"}  # ramps, on top of another scenario
     assert {draw.__name__ for draw in signatures.FIGURES} == shipped
     for name in shipped:
         assert (DOCS / "scenarios" / f"{name}.svg").stat().st_size < 150_000

@@ -16,7 +16,8 @@ NOWHERE = "http://127.0.0.1:9"
 
 
 def test_there_are_notebooks():
-    assert {"01_first_run", "05_your_own_agents", "06_sweeps"} <= set(NAMES)
+    wanted = {"01_first_run", "02_risk_wall", "03_sandbox_and_innovation", "05_your_own_agents", "06_sweeps"}
+    assert wanted <= set(NAMES)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)

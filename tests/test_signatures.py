@@ -33,7 +33,13 @@ def played(
     name: str, seed: int, changes: dict[str, Any] | None = None, *, draws: int = DRAWS, system: sim.System | None = None
 ) -> tuple[Block, State]:
     """Play a scenario that differs in some keys."""
-    scenario = sim.load(name).override(changes or {})
+    return played_as(sim.load(name).override(changes or {}), seed, draws=draws, system=system)
+
+
+def played_as(
+    scenario: sim.Scenario, seed: int, *, draws: int = DRAWS, system: sim.System | None = None
+) -> tuple[Block, State]:
+    """Play a scenario."""
     simulation = Simulation(system or base(seed), scenario, np.arange(draws), seed)
     block = simulation.play()
     assert max(block.gaps.values()) < 1e-12  # far below the 1e-9 that the audit allows
@@ -101,6 +107,10 @@ def test_a_penalty_travels_on_and_withholds_credit_from_the_underserved(seed: in
 def test_shares_fall_on_holders_and_amplification_grows_with_price_impact(seed: int) -> None:
     block, _ = played("tech_equity_crash", seed)
     assert last(block, "market_loss") == 0.0  # nobody is near its leverage limit
+    # of loans secured by the shares less is recovered: 0.3 of them, 1.6 % in default, 55 % recovered, 35 % less
+    assert last(block, "credit_loss") > 0.5 * last(block, "first_round_loss")
+    unpledged, _ = played("tech_equity_crash", seed, {"channels.credit.pledges.share": 0.0})
+    assert last(unpledged, "credit_loss") == 0.0
     spread = {}
     targeting = {"channels.market": {"rule": "leverage-targeting", "impact": "exponential"}}
     for impact in (0.01, 0.03):
@@ -204,3 +214,30 @@ def test_adoption_fattens_the_tail_without_a_kink(seed: int) -> None:
     assert high < low  # ... and less in the middle: pools take the place of a bank's own loans
     assert found.radius[1] == pytest.approx(found.radius[0], rel=1e-12)
     assert found.radius[0] > 1.0
+
+
+def test_a_sandbox_costs_time_and_shifts_the_frontier(seed: int) -> None:
+    tested = sim.load("sandbox")
+    free = tested.override({"ramp.sandbox": None, "ramp.adoption.uncertainty": 0.0})
+    waits = tested.override({"ramp.sandbox": None})
+    path, at_once, late = (each.ramp.path(each.shocks) for each in (tested, free, waits))
+    # the delay: while the test runs adoption gains a few per cent of what it gains without one
+    decided = tested.ramp.names.index("2023Q2")
+    assert 0.0 < path[decided] - path[0] < 0.05 * (at_once[decided] - at_once[0])
+    assert (path[1:] < late[1:]).all()
+    assert (late[1:] < at_once[1:]).all()
+
+    def worst(scenario: sim.Scenario, quarter: str) -> tuple[float, float]:
+        one = scenario.quarter(quarter).override({"horizon.steps": 3, "metrics": ["system_loss", "innovations_open"]})
+        system = sim.build(one, seed=seed)
+        block, _ = played_as(one, seed, draws=64, system=system)
+        return float(np.sort(block.metrics["system_loss"][-1])[-4:].mean()), last(block, "innovations_open")
+
+    # with more adoption, and so more credit, than without a sandbox at an earlier date, less is lost in the tail
+    assert path[-1] > at_once[4]
+    with_test, passed = worst(tested, "2025Q4")
+    without, everything = worst(free, "2023Q1")
+    assert with_test < without < worst(free, "2025Q4")[0]
+    assert everything == 1.0
+    expected = tested.shocks[-1].model_copy(update={"sandbox": tested.ramp.sandbox}).graduating
+    assert passed == pytest.approx(expected, abs=0.05)  # of 20 innovations in 64 draws

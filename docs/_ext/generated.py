@@ -23,6 +23,7 @@ from sim.cli.app import COMMANDS, app
 from sim.cli.list import KINDS
 from sim.metrics import METRICS
 from sim.networks.generators import GENERATORS
+from sim.policies import POLICIES
 from sim.scenario.json_schema import scenario_schema
 from sim.shocks import SHOCKS
 from sim.valuations import RULES
@@ -44,6 +45,7 @@ LABELS = {
     "valuations": "Valuations",
     "networks": "Networks",
     "walls": "Walls",
+    "policies": "Policies",
 }
 
 
@@ -163,6 +165,8 @@ def behind(kind: str, name: str) -> object:
         return SHOCKS[name]
     if kind == "walls":
         return WALLS[name]
+    if kind == "policies":
+        return POLICIES[name]
     if kind == "metrics":
         return METRICS[name].of
     return RULES[name] if kind == "valuations" else GENERATORS[name]

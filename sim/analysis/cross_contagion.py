@@ -15,6 +15,7 @@ from sim.arrays import Csr, Float, Int, aligned, csr
 from sim.channels.base import Step, TightView
 from sim.errors import ConvergenceError, UsageError
 from sim.ledger.balance import reach, summed
+from sim.policies import rebuilt
 from sim.scenario.build import build
 from sim.scenario.load import load
 from sim.simulation import Simulation
@@ -196,9 +197,11 @@ def cross_contagion(
     >>> found.elasticities["elasticity"].sum().round(12)
     np.float64(1.0)
     """
-    chosen = _linear(load(scenario) if isinstance(scenario, str | Path) else scenario, selling, recovery_rate)
+    given = load(scenario) if isinstance(scenario, str | Path) else scenario
+    chosen = _linear(given, selling, recovery_rate)
     luck = seed if seed is not None else chosen.monte_carlo.seed or 0
-    system = build(chosen, seed=luck, network=network)
+    # of policies, what they have made of the system counts: at the start there is nothing to decide
+    system = rebuilt(build(chosen, seed=luck, network=network), given.enacted, given.active)
     played = Simulation(system, chosen, np.zeros(1, dtype=np.int64), luck)
     jacobian = _jacobian(played)
     parts, start = {}, 0
@@ -275,7 +278,7 @@ def _linear(scenario: Scenario, selling: str | None, recovery_rate: float | None
     if not acting:
         raise UsageError("cross_contagion needs the channel credit or market; the scenario has neither")
     changes: dict[str, Any] = {f"channels.{name}.enabled": False for name in scenario.channels if name not in acting}
-    changes |= {"shocks": [], "record": "metrics", "trace": None, "metrics": ["system_loss"]}
+    changes |= {"shocks": [], "record": "metrics", "trace": None, "metrics": ["system_loss"], "policies": []}
     changes |= {"monte_carlo.until": None}
     if "credit" in acting:
         changes["channels.credit.valuation"] = "linear-debtrank"

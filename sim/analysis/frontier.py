@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sim.analysis.adoption import Known
-from sim.analysis.cross_contagion import cross_contagion
 from sim.analysis.pareto import efficient, hypervolume, least_risk, level_of, resampled, weighted
+from sim.analysis.points import points, quarters_under, radius_of, units
 from sim.arrays import Float, Int
 from sim.errors import UsageError, shown
-from sim.experiments.part import FAILED
 from sim.experiments.sweep import sweep
 from sim.experiments.swept import DONE, Sweep
 from sim.scenario.load import load
@@ -60,6 +59,8 @@ class Frontier:
         Samples drawn again.
     confidence : float
         Of bands and intervals.
+    paths : tuple of str
+        Which of several ramps each policy is a quarter of; empty where policies are not in any order.
     """
 
     sweep: Sweep
@@ -74,6 +75,12 @@ class Frontier:
     radius: Float
     times: int = 500
     confidence: float = 0.9
+    paths: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> str:
+        """The benefit in a word or a few: the name of its metric, or what is known."""
+        return self.benefit if isinstance(self.benefit, str) else self.benefit.meaning
 
     @property
     def sign(self) -> float:
@@ -172,8 +179,10 @@ class Frontier:
 
         good = self._points[0]
         order = [k for k in np.argsort(good, kind="stable").tolist() if not np.isnan(self.radius[k])]
+        paths = self.paths or ("",) * len(self.policies)
+        along = [[k for k in order if paths[k] == path] for path in dict.fromkeys(paths)]
         rows = []
-        for one, other in pairwise(order):
+        for one, other in (pair for each in along for pair in pairwise(each)):
             first, second = self.radius[one] - 1.0, self.radius[other] - 1.0
             if (first < 0.0) != (second < 0.0):
                 at = good[one] + (good[other] - good[one]) * first / (first - second)
@@ -212,7 +221,8 @@ class Frontier:
         labels = (self._wanted(), (f"{self.statistic}: {loss}", loss_unit))
         title = f"{self.sweep.facts['title'] or self.sweep.name}: benefit against risk"
         band = self.band() if self.units.size > 1 else self.band().assign(low=np.nan, high=np.nan)
-        return frontier_figure(self.summary(), band, self.crossings(), labels, title, self.told)
+        table = self.summary().assign(path=self.paths) if self.paths else self.summary()
+        return frontier_figure(table, band, self.crossings(), labels, title, self.told)
 
     def _wanted(self) -> tuple[str, str]:
         """What the benefit is, and its unit."""
@@ -224,10 +234,8 @@ class Frontier:
     @property
     def told(self) -> str:
         """How the frontier was made, in one line."""
-        n = self.units.size
-        said = (
-            f"{len(self.policies)} policies, {n:,} draw{'s' * (n != 1)} each on the same luck, seed {self.sweep.seed}"
-        )
+        n, what = self.units.size, "quarters" if self.paths else "policies"
+        said = f"{len(self.policies)} {what}, {n:,} draw{'s' * (n != 1)} each on the same luck, seed {self.sweep.seed}"
         return f"{said}, {100 * self.confidence:g} % bands of {self.times} samples drawn again"
 
     @property
@@ -256,9 +264,9 @@ class Frontier:
 
 def frontier(  # noqa: PLR0913 - what is weighed, how it is measured, and the options of a run
     scenario: Scenario | str | Path,
-    policies: Mapping[str, Mapping[str, Any]],
+    policies: Mapping[str, Mapping[str, Any]] | None = None,
     *,
-    benefit: str | Known,
+    benefit: str | Known | None = None,
     risk: str = "system_loss",
     statistic: str = "ES99",
     lower_is_better: bool = False,
@@ -281,10 +289,12 @@ def frontier(  # noqa: PLR0913 - what is weighed, how it is measured, and the op
     scenario : Scenario, str or Path
         Loaded, a path, or the name of a shipped one.
     policies : mapping of str to mapping
-        At least two: name -> dotted key -> value. Give ``{}`` to one for the scenario as it is.
+        At least two: name -> dotted key -> value. Give ``{}`` to one for the scenario as it is. Of a ramp, every
+        quarter under every policy is a point of its own, named such as ``"open 2022Q1"``; without policies its quarters
+        alone.
     benefit : str or Known
         Metric after the last step, of which the mean counts; or a `sim.analysis.adoption.Known` with a value for every
-        policy.
+        policy. Of a ramp by default the coverage of the underserved.
     risk : str
         Metric, after the last step.
     statistic : str
@@ -328,8 +338,13 @@ def frontier(  # noqa: PLR0913 - what is weighed, how it is measured, and the op
     >>> found.summary()["efficient"].tolist()
     [True, False, False]
     """
-    if not hasattr(policies, "items") or len(policies) < 2:
+    chosen, path_of = load(scenario) if isinstance(scenario, str | Path) else scenario, dict[str, str]()
+    if chosen.ramp is not None:
+        chosen, policies, benefit, path_of = quarters_under(chosen, policies, benefit)
+    if policies is None or not hasattr(policies, "items") or len(policies) < 2:
         raise UsageError(f"frontier needs at least two named policies, got {shown(policies)}")
+    if benefit is None:
+        raise UsageError("frontier needs a benefit: a metric, such as sme_credit")
     if not 0.5 <= confidence < 1.0:
         raise UsageError(f"confidence must be at least 0.5 and below 1, got {confidence!r}")
     if not 100 <= samples <= 100_000:
@@ -337,12 +352,11 @@ def frontier(  # noqa: PLR0913 - what is weighed, how it is measured, and the op
     if isinstance(benefit, Known) and (lacking := [name for name in policies if name not in benefit.values]):
         raise UsageError(f"benefit: has no value for {', '.join(lacking)}")
     level_of(statistic)
-    chosen = load(scenario) if isinstance(scenario, str | Path) else scenario
     metrics = [risk] if isinstance(benefit, Known) else list(dict.fromkeys([benefit, risk]))
     chosen = chosen.override({"metrics": metrics, "monte_carlo.until": None})
     found = sweep(chosen, policies=policies, draws=draws, seed=seed, **options)
-    names, gains, losses, kept = _values(found, benefit, risk)
-    radius = [_radius(chosen.override(dict(policies[name])), found.seed, selling) for name in names]
+    names, gains, losses, kept = points(found, benefit, risk)
+    radius = [radius_of(chosen.override(dict(policies[name])), found.seed, selling) for name in names]
     return Frontier(
         found,
         names,
@@ -352,41 +366,9 @@ def frontier(  # noqa: PLR0913 - what is weighed, how it is measured, and the op
         lower_is_better,
         gains,
         losses,
-        _units(chosen, kept),
+        units(chosen, kept),
         np.array(radius),
         samples,
         confidence,
+        tuple(path_of[name] for name in names) if path_of else (),
     )
-
-
-def _values(found: Sweep, benefit: str | Known, risk: str) -> tuple[tuple[str, ...], Float, Float, Int]:
-    """Names, both metrics by policy and draw, and the draws that are valid under every policy."""
-    rows = [(k, row) for k, row in enumerate(found.facts["rows"]) if row["status"] == DONE]
-    runs = [found.result(k) for k, _ in rows]
-    good = np.logical_and.reduce([[status != FAILED for status in run.status] for run in runs])
-    if not good.any():
-        raise UsageError("no draw came out under every policy; there is nothing to weigh")
-    names, losses = (
-        tuple(str(row["policy"]) for _, row in rows),
-        np.stack([run.metrics[risk][good, -1] for run in runs]),
-    )
-    if isinstance(benefit, Known):
-        gains = np.array([[float(benefit.values[name])] for name in names]) * np.ones(losses.shape[1])
-    else:
-        gains = np.stack([run.metrics[benefit][good, -1] for run in runs])
-    return names, gains, losses, np.flatnonzero(good)
-
-
-def _units(scenario: Scenario, draws: Int) -> Int:
-    """The same number for draws on one network, or for mirrored pairs."""
-    networks = scenario.monte_carlo.networks
-    if networks > 1:
-        return np.asarray(draws % networks)
-    return draws // 2 if scenario.monte_carlo.sampler == "antithetic" else draws
-
-
-def _radius(scenario: Scenario, seed: int, selling: str | None) -> float:
-    """Spectral radius under a policy, on the first network; NaN where no channel has a static map."""
-    if not {"credit", "market"} & set(scenario.active):
-        return float("nan")
-    return cross_contagion(scenario, seed=seed, selling=selling).radius

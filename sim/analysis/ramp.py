@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sim.analysis.adoption import Adoption, Benefits, Known, quarters_of, turned
+from sim.analysis.adoption import WORDS, Known
 from sim.analysis.frontier import Frontier, frontier
+from sim.analysis.pareto import resampled, weighted
 from sim.arrays import Float
 from sim.errors import UsageError, shown
+from sim.scenario.adoption import Adoption, Benefits
 from sim.scenario.load import load
+from sim.scenario.quarters import stress_test
+from sim.scenario.ramp import DIALS, Quarters, quarters_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,24 +26,7 @@ if TYPE_CHECKING:
 
     from sim.scenario.schema import Scenario
 
-FIRST, QUARTERS = "2022Q1", 16
-
-DIALS: Mapping[str, tuple[float, float]] = {
-    "system.agents.banks.adoption": (0.0, 1.0),  # how fast depositors can run
-    "system.layers.services.outsourced": (0.4, 0.9),  # what clouds carry
-    "system.layers.distribution.share": (0.0, 0.1),  # deposits that platforms have brought
-    "system.agents.platforms.pool": (0.001, 0.009),  # what platforms lend together with banks, of banks' assets
-}
-"""Keys of ``cn100`` that adoption turns, each with its value at no and at full adoption; at adoption 0.5 all have their
-defaults. The ends are assumed."""
-
-WORDS = {
-    "coverage": "Coverage of the underserved",
-    "sme_credit": "Credit to underserved borrowers",
-    "cost_of_service": "Cost of service",
-    "lending_rate": "Lending rate",
-}
-"""What the benefits are."""
+__all__ = ["DIALS", "Ramp", "ramp"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -78,16 +65,37 @@ class Ramp:
         -------
         DataFrame
             ``quarter, adoption, coverage, sme_credit, cost_of_service, lending_rate``, which are known without a run;
-            ``risk, risk_low, risk_high``: the statistic of the losses with its percentile interval; ``step, step_low,
-            step_high``: what it grew by since the quarter before, on the same luck; ``radius``.
+            ``mean, mean_low, mean_high`` and ``risk, risk_low, risk_high``: mean and statistic of the losses with their
+            percentile intervals; ``step, step_low, step_high``: what the statistic grew by since the quarter before, on
+            the same luck; ``radius``.
         """
         import pandas as pd
 
         found = self.frontier.summary()
-        steps = self.steps()
-        table = {"quarter": self.quarters, "adoption": self.adoption, **self.benefits}
+        table = {"quarter": self.quarters, "adoption": self.adoption, **self.benefits, **self.means()}
         table |= {name: found[name] for name in ("risk", "risk_low", "risk_high")}
-        return pd.DataFrame(table | steps | {"radius": self.radius})
+        return pd.DataFrame(table | self.steps() | {"radius": self.radius})
+
+    def means(self) -> dict[str, Float]:
+        """Return the mean loss by quarter.
+
+        Returns
+        -------
+        dict of str to float64[n_quarters]
+            ``mean``, and its percentile interval ``mean_low, mean_high`` over the samples that the statistic has.
+        """
+        tests = self.frontier
+        counts = np.ones((1, tests.units.size))
+        mean = np.array([weighted(values, counts, "mean")[0] for values in tests.losses])
+        again = resampled(tests.units, tests.times, tests.sweep.seed)
+        many = [np.stack([weighted(values, drawn, "mean") for values in tests.losses]) for drawn in again]
+        low, high = np.percentile(np.concatenate(many, axis=1), self._ends, axis=1)
+        return {"mean": mean, "mean_low": low, "mean_high": high}
+
+    @property
+    def _ends(self) -> list[float]:
+        """Both ends of an interval, in percent of the samples."""
+        return [50.0 * (1.0 - self.frontier.confidence), 50.0 * (1.0 + self.frontier.confidence)]
 
     def steps(self) -> dict[str, Float]:
         """Return what the risk grows by from quarter to quarter.
@@ -99,8 +107,7 @@ class Ramp:
             are the same in all quarters, so what is common to them blurs no difference.
         """
         risk, many = self.frontier.risks
-        ends = [50.0 * (1.0 - self.frontier.confidence), 50.0 * (1.0 + self.frontier.confidence)]
-        low, high = np.percentile(np.diff(many, axis=0), ends, axis=1)
+        low, high = np.percentile(np.diff(many, axis=0), self._ends, axis=1)
         none = np.full(1, np.nan)
         found = {"step": np.diff(risk), "step_low": low, "step_high": high}
         return {name: np.concatenate([none, values]) for name, values in found.items()}
@@ -160,8 +167,8 @@ def ramp(  # noqa: PLR0913 - the path, what it brings and turns, how risk is mea
     *,
     adoption: Adoption | None = None,
     benefits: Benefits | None = None,
-    first: str = FIRST,
-    quarters: int = QUARTERS,
+    first: str | None = None,
+    quarters: int | None = None,
     risk: str = "system_loss",
     statistic: str = "ES99",
     draws: int | None = None,
@@ -181,17 +188,19 @@ def ramp(  # noqa: PLR0913 - the path, what it brings and turns, how risk is mea
     Parameters
     ----------
     scenario : Scenario, str or Path
-        The stress test; by default the shipped ``digital_ramp``.
+        One with ``mode: ramp``, whose block ``ramp`` says all that is not given here; or any other, as the stress test.
+        By default the shipped ``digital_ramp``.
     dials : mapping of str to (float, float), optional
-        Dotted key -> value at adoption 0 and at adoption 1; by default `DIALS`, for systems generated as ``cn100`` is.
+        Dotted key -> value at adoption 0 and at adoption 1, in place of those of the block; without a block by default
+        `DIALS`, for systems generated as ``cn100`` is.
     adoption : Adoption, optional
-        How the technology is taken up; by default from 0.35 to 0.75 in 16 quarters.
+        How the technology is taken up; without a block by default from 0.35 to 0.75 in 16 quarters.
     benefits : Benefits, optional
-        What it brings; by default the anchors of `Benefits`, with a demand of 1.
-    first : str
-        First quarter.
-    quarters : int
-        How many, at least 2.
+        What it brings; without a block by default the anchors of `Benefits`, with a demand of 1.
+    first : str, optional
+        First quarter; without a block by default 2022Q1.
+    quarters : int, optional
+        How many, at least 2; without a block by default 16.
     risk : str
         Metric, after the last step of the stress test.
     statistic : str
@@ -201,7 +210,8 @@ def ramp(  # noqa: PLR0913 - the path, what it brings and turns, how risk is mea
     seed : int, optional
         By default the scenario's, else a random one.
     **options : object
-        Further options of `sim.frontier` (``samples``, ``confidence``, ``selling``) and `sim.sweep`.
+        Further options of `sim.frontier` (``samples``, ``confidence``, ``selling``) and `sim.sweep`; with ``out=`` a
+        folder, a second call goes on where the first one stopped.
 
     Returns
     -------
@@ -227,17 +237,37 @@ def ramp(  # noqa: PLR0913 - the path, what it brings and turns, how risk is mea
     >>> found.summary()[["quarter", "adoption"]].round(4).values.tolist()
     [['2022Q1', 0.35], ['2022Q2', 0.3956]]
     """
+    chosen = load(scenario) if isinstance(scenario, str | Path) else scenario
+    given = {"dials": dials, "adoption": adoption, "benefits": benefits, "first": first}
+    block = _block(chosen).model_copy(update={key: each for key, each in given.items() if each is not None})
+    many = len(_block(chosen).names) if quarters is None else quarters
+    block = block.model_copy(update={"last": _last(block.first, many)})
+    path, names = block.path(chosen.shocks), block.names
+    brings = block.benefits.at(path)
+    wanted = Known(WORDS["coverage"], "1", dict(zip(names, brings["coverage"].tolist(), strict=True)))
+    found = frontier(
+        stress_test(chosen),
+        block.policies(chosen.shocks),
+        benefit=wanted,
+        risk=risk,
+        statistic=statistic,
+        draws=draws,
+        seed=seed,
+        **options,
+    )
+    kept = [names.index(name) for name in found.policies]
+    found = replace(found, paths=(chosen.name,) * len(found.policies))
+    return Ramp(found, path[kept], {name: values[kept] for name, values in brings.items()})
+
+
+def _block(scenario: Scenario) -> Quarters:
+    """What the scenario says of its quarters; the defaults where it is no ramp."""
+    return scenario.ramp or Quarters()
+
+
+def _last(first: str, quarters: int) -> str:
+    """The last of so many quarters."""
     given: object = quarters
     if isinstance(given, bool) or not isinstance(given, int) or quarters < 2:
         raise UsageError(f"quarters must be a whole number, at least 2, got {shown(given)}")
-    chosen = load(scenario) if isinstance(scenario, str | Path) else scenario
-    path = (adoption or Adoption()).path(quarters)
-    names = quarters_of(first, quarters)
-    brings = (benefits or Benefits()).at(path)
-    wanted = Known(WORDS["coverage"], "1", dict(zip(names, brings["coverage"].tolist(), strict=True)))
-    policies = turned(path, DIALS if dials is None else dials, names)
-    found = frontier(
-        chosen, policies, benefit=wanted, risk=risk, statistic=statistic, draws=draws, seed=seed, **options
-    )
-    kept = [names.index(name) for name in found.policies]
-    return Ramp(found, path[kept], {name: values[kept] for name, values in brings.items()})
+    return quarters_of(first, quarters)[-1]

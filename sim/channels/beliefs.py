@@ -66,6 +66,10 @@ class Learning(BaseModel):
     enforcement_weight: float = Field(default=1.0, ge=0, le=100)
     """What an authority that acts tells about health, kK (0.5 to 2), percentage points of leverage. Assumed."""
 
+    run_weight: float = Field(default=0.0, ge=0, le=1000)
+    """What is thought worse of a bank whose depositors ask for all they have in a day; 0: runs are no news (assumed, 0
+    to 20), percentage points of leverage."""
+
     service_days: float = Field(default=1.5, gt=0, le=100)
     """Mean age of the service that counts, days: 1.5 is that of a window of three days. Assumed."""
 
@@ -268,10 +272,22 @@ def _see(step: Step, learning: Learning, rumour: Float, out: Float) -> None:
 
 
 def _bias(step: Step) -> Float:
-    """What biases today's news: rumours, and the stigma of who owes the lender of last resort, percentage points."""
+    """What biases today's news: rumours, stigma of the lender of last resort, the runs of the day before."""
     size = float(getattr(getattr(step.channels.get("liquidity"), "lender", None), "stigma", 0.0))
-    state = step.state
-    return state.rumour - size * (state.lolr > 0.0) if size > 0.0 else state.rumour
+    state, weight, found = step.state, learning_of(step).run_weight, step.state.rumour
+    if size > 0.0:
+        found = found - size * (state.lolr > 0.0)
+    if weight > 0.0 and "asked_insured" in state.by_name:
+        banks, names = state.banks, [f"_{name}" for name in ("insured", "uninsured", "wholesale")]
+        zero = np.zeros(state.n_agents)
+        there, asked = np.zeros((banks.stop, 1)), np.zeros((banks.stop, state.n_lanes))
+        for name in names:
+            there += step.system.start.get("deposits" + name, zero)[banks, None]
+            asked += state.columns["asked" + name][banks]
+        run = np.divide(asked, there, out=np.zeros_like(asked), where=there > 0.0) / step.days
+        found = found.copy()
+        found[banks] -= weight * run
+    return found
 
 
 def _weights(learning: Learning) -> Float:

@@ -14,11 +14,12 @@ from sim.channels.cases import close_cases, open_cases
 from sim.channels.peers import of_group
 from sim.channels.rollover import Rollover, lines
 from sim.channels.run_down import run_down
+from sim.channels.shares import mark_down
 from sim.channels.standards import YEAR, keep_up, own_gap, trait, turnover
+from sim.kernels.books import is_zero
 from sim.kernels.conduct import detection_chance
 from sim.kernels.special import exp
 from sim.ledger.accounts import draw
-from sim.ledger.balance import summed
 from sim.metrics.ratios import CoverageRules
 from sim.state import AGENTS, BANKS, Column
 
@@ -186,7 +187,8 @@ class Compliance(Channel):
     def _busy(self, step: Step) -> bool:
         """Whether anything can happen: a step without is a step in which all of this comes to nothing."""
         state = step.state
-        return self.baseline or self.rule_rate > 0.0 or any(state.columns[n].any() for n in STIRS if n in state.by_name)
+        stirs = (state.columns[name] for name in STIRS if name in state.by_name)
+        return self.baseline or self.rule_rate > 0.0 or not all(is_zero(column) for column in stirs)
 
     def gap(self, step: Step) -> Float:
         """Return how far each agent is below the standard, an unanswered breach included.
@@ -258,27 +260,7 @@ class Compliance(Channel):
         state.breach[found] = 0.0
         seen = found.astype(np.float64)
         state.scrutiny[...] += self.sweep * (of_group(step.system, seen) - seen)
-        self._mark_shares(step, fine)
-
-    def _mark_shares(self, step: Step, fine: Float) -> None:
-        r"""Let the price of shares fall by what fines cost: :math:`\Delta p_a = -\kappa \sum_i w_{ia} F_i / N_a`."""
-        state, listed = step.state, np.flatnonzero(step.state.shares & step.state.traded)
-        if not listed.size or self.share_response == 0.0:
-            return
-        issued = [np.maximum(0.0, -state.units[:, asset]) for asset in listed]
-        value = np.zeros_like(fine)
-        for asset, units in zip(listed, issued, strict=True):
-            value += units * state.price[asset]
-        price = state.price.copy()
-        for asset, units in zip(listed, issued, strict=True):
-            with np.errstate(divide="ignore", invalid="ignore"):
-                part = np.where(value > 0.0, fine * (units * state.price[asset]) / value, 0.0)
-            lost, pieces = self.share_response * summed(part), summed(units)
-            fall = np.divide(lost, pieces, out=np.zeros_like(lost), where=pieces > 0.0)
-            # a price that stands below its floor already is not lifted to it
-            lowest = np.minimum(state.price[asset], step.system.floor[asset])
-            price[asset] = np.maximum(lowest, state.price[asset] - fall)
-        step.ledger.revalue_price(price, "compliance")
+        mark_down(step, self.share_response * fine, "compliance")
 
     def _collect(self, step: Step) -> None:
         """Let agents pay what they owe in fines as far as they have money; the rest stays owed."""

@@ -75,7 +75,7 @@ def charge(step: Step, needs: Dependence | None, lost: Float, terms: Terms) -> N
         _pay(step, cost, cost + returned, received)
 
 
-def breach(step: Step, hazard: float, effect: float, share: float) -> None:
+def breach(step: Step, hazard: Float, effect: float, share: float) -> None:
     r"""Draw breaches of data, with the hazard :math:`h_0 e^{-k_b \psi}` of each agent's security posture.
 
     What an agent has improved since the start because of a rule adds to its posture.
@@ -84,8 +84,8 @@ def breach(step: Step, hazard: float, effect: float, share: float) -> None:
     ----------
     step : Step
         Where we are.
-    hazard : float
-        h0, per year.
+    hazard : float64[n_agents, n_lanes], per year
+        h0 of each agent.
     effect : float
         k_b, 1.
     share : float
@@ -96,7 +96,7 @@ def breach(step: Step, hazard: float, effect: float, share: float) -> None:
     if "improved" in state.by_name:  # by the compliance channel: what rules made agents do protects data as well
         safe += state.improved[people]
     exp_of((-effect * safe).reshape(-1), safe.reshape(-1))
-    exp_of((-hazard * step.days / YEAR * safe).reshape(-1), safe.reshape(-1))
+    exp_of((-hazard[people] * step.days / YEAR * safe).reshape(-1), safe.reshape(-1))
     luck = step.uniform("channels.operational.breach", state.ids[people])
     able = (state.alive[people] > 0.0) & (state.breach[people] == 0.0) & (step.on > 0.0)
     hit: Bool = (luck < 1.0 - safe) & able

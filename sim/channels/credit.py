@@ -8,20 +8,23 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from sim.arrays import Bool, Float, empty, full
-from sim.channels import colending, insurance
+from sim.arrays import Bool, Float, empty
+from sim.channels import borrowers, colending, insurance, pledges, resolution
+from sim.channels.asked import NUDGE, asked
 from sim.channels.base import CHANNELS, Channel, Step, TightView
+from sim.channels.borrowers import Borrowers
+from sim.channels.pledges import Pledges
 from sim.channels.ranks import Estate, estate_of
+from sim.channels.resolution import Resolution
 from sim.channels.winding_up import LEFT_OVER, Terms, pay_out, wind_up
 from sim.contagion.certify import reach
 from sim.contagion.solve import FixedPoint
+from sim.errors import Problem
 from sim.kernels.valuation import CLEARING, VALUATIONS, value, value_slope
 from sim.state import Column, State
-from sim.valuations import Told, ValuationRule, worth
+from sim.system import System
+from sim.valuations import ValuationRule
 from sim.valuations.chosen import Chosen
-
-NUDGE = 1e-6
-"""Relative fall of solvency at which the slope of another package's valuation is measured."""
 
 
 @CHANNELS.register("credit")
@@ -45,7 +48,9 @@ class Credit(Channel):
     letter: ClassVar[str] = "C"
     phases: ClassVar[Mapping[str, str]] = {"credit": "step", "resolution": "resolve"}
     isotone: ClassVar[bool] = True
-    columns: ClassVar[tuple[Column, ...]] = (LEFT_OVER, *colending.COLUMNS, *insurance.COLUMNS)
+    columns: ClassVar[tuple[Column, ...]] = (
+        *(LEFT_OVER, *colending.COLUMNS, *insurance.COLUMNS, *pledges.COLUMNS, *resolution.COLUMNS),
+    )
 
     valuation: Chosen = "eisenberg-noe"
     """What a claim is worth given its debtor's equity; the first two clear and settle, the others provision. That of
@@ -76,6 +81,15 @@ class Credit(Channel):
     payout_delay: float = Field(default=5.0, ge=0, le=250)
     """Time until insured depositors of a failed bank have their money at other banks; rules in force ask for a week,
     days."""
+
+    borrowers: Borrowers = Borrowers()
+    """What a credit crunch and an outage of scoring do to those who borrow."""
+
+    pledges: Pledges = Pledges()
+    """Loans secured by shares, of which less is recovered when the shares fall."""
+
+    resolution: Resolution = Resolution()
+    """Debt that is written down to keep failing banks open."""
 
     recovery_rate: float = Field(default=0.0, ge=0, le=1)
     """Exogenous recovery on a failed agent (furfine, linear-debtrank; with a plug-in on one that is ordered to fail),
@@ -108,21 +122,25 @@ class Credit(Channel):
         """Shares of external assets and of claims that survive default, 1."""
         return (self.alpha, self.beta) if self.valuation == "rogers-veraart" else (1.0, 1.0)
 
-    def estate(self, state: State, view: TightView) -> Estate:
-        """Return what every agent would bring and owe if it failed.
+    def problems(self, mode: str, system: System) -> list[Problem]:
+        """Return what these parameters need and the system does not have.
 
         Parameters
         ----------
-        state : State
-            Now.
-        view : TightView
-            Balance sheets at trial values.
+        mode : {"static", "dynamic"}
+            How the scenario is played.
+        system : System
+            What it is played on.
 
         Returns
         -------
-        Estate
-            By agent and lane.
+        list of Problem
+            Empty when all is well.
         """
+        return pledges.problems(system, self.pledges) + resolution.problems(system, self.resolution, self.clears)
+
+    def _estate(self, state: State, view: TightView) -> Estate:
+        """What every agent would bring and owe if it failed."""
         return estate_of(state, view, self.ranking == "by-rank", self.real_asset_discount, self.costs == "illiquid")
 
     def fails(self, state: State, equity: Float) -> Bool:
@@ -146,6 +164,26 @@ class Credit(Channel):
         failed: Bool = (below | (state.ordered_to_fail > 0.0)) & (state.alive > 0.0)
         failed[state.debtors.stop :] = False
         return failed
+
+    def _failing(self, step: Step, view: TightView) -> tuple[Bool, Float]:
+        """Who fails at trial values, bool[n_agents, n_lanes], and what is written down of the debt of who does not."""
+        failed = self.fails(step.state, view.solvency)
+        if self.resolution.bail_in == "none":
+            return failed, np.zeros((0, 1))
+        rescued = resolution.needed(step, self.resolution, view, failed)
+        return failed & (rescued == 0.0), rescued
+
+    def rescue(self, step: Step) -> None:
+        """Recapitalise banks that can be; the market asks for it before it opens, so that they need not sell all.
+
+        Parameters
+        ----------
+        step : Step
+            Where we are.
+        """
+        if self.resolution.bail_in != "none":
+            view = TightView(step.state, step.state.worth, step.state.price)
+            resolution.write_down(step, self.resolution, view, self._failing(step, view)[1])
 
     def signal(self, step: Step, view: TightView) -> Float:
         """Return the share of its face value that a claim on each agent has lost.
@@ -185,44 +223,23 @@ class Credit(Channel):
         rows = np.zeros((state.n_agents, 1))
         rows[state.debtors] = 1.0
         acts = step.on * rows * (state.alive > 0.0)
-        out = self._values(state, view)
+        out = self._values(step, view)
         # a claim once written down is not written up within the channel: the lattice is walked downwards only
         return np.asarray(np.where(acts > 0.0, np.minimum(out, state.worth), state.worth))
 
-    def _values(self, state: State, view: TightView) -> Float:
+    def _values(self, step: Step, view: TightView) -> Float:
         """What one unit of claim on each agent is worth, whoever acts."""
+        state = step.state
         if isinstance(self.valuation, ValuationRule):
-            return self._asked(self.valuation, state, view)
-        failing = self.fails(state, view.solvency) | (state.is_defaulted > 0.0)
+            return asked(self.valuation, state, view, self.recovery_rate)
+        failing = self._failing(step, view)[0] | (state.is_defaulted > 0.0)
         out = empty(state.n_agents, state.n_lanes)
         own, inside, debt, beta = view.external, view.inside, view.debt, 1.0
         if self.clears:
-            estate, (alpha, beta) = self.estate(state, view), self.survives
+            estate, (alpha, beta) = self._estate(state, view), self.survives
             own, inside, debt = alpha * estate.external - estate.senior, estate.inside, estate.ordinary
-        value(
-            VALUATIONS[self.valuation],
-            failing.astype(np.float64),
-            view.solvency,
-            state.solvency0,
-            own,
-            inside,
-            debt,
-            1.0,
-            beta,
-            self.recovery_rate,
-            out,
-        )
-        return out
-
-    def _asked(self, rule: ValuationRule, state: State, view: TightView, less: Float | float = 0.0) -> Float:
-        """What a rule of another package says, at a solvency that is lower by `less`."""
-        out, to = full(1.0, state.n_agents, state.n_lanes), state.debtors
-        solvency, before = view.solvency[to] - less, state.solvency0[to]
-        told = Told(solvency, before, view.external[to], view.debt[to])
-        # nothing lost, nothing written down: also on an agent that began without equity
-        out[to] = np.where(solvency >= before, 1.0, worth(rule, told, ids=state.ids[to]))
-        ordered = state.ordered_to_fail[to] > 0.0
-        out[to] = np.where(ordered, np.minimum(out[to], self.recovery_rate), out[to])
+        seen = (view.solvency, state.solvency0, own, inside, debt)
+        value(VALUATIONS[self.valuation], failing.astype(np.float64), *seen, 1.0, beta, self.recovery_rate, out)
         return out
 
     def slope(self, step: Step, view: TightView) -> Float:
@@ -243,13 +260,13 @@ class Credit(Channel):
         state = step.state
         if isinstance(self.valuation, ValuationRule):
             less = NUDGE * np.maximum(1.0, np.abs(view.solvency[state.debtors]))
-            out = self._values(state, view) - self._asked(self.valuation, state, view, less)
+            out = self._values(step, view) - asked(self.valuation, state, view, self.recovery_rate, less)
             out[state.debtors] /= less
             return out * step.on
-        failing = (self.fails(state, view.solvency) | (state.is_defaulted > 0.0)).astype(np.float64)
+        failing = (self._failing(step, view)[0] | (state.is_defaulted > 0.0)).astype(np.float64)
         out = empty(state.n_agents, state.n_lanes)
         beta, kind = self.survives[1], VALUATIONS[self.valuation]
-        debt = self.estate(state, view).ordinary if self.clears else view.debt
+        debt = self._estate(state, view).ordinary if self.clears else view.debt
         value_slope(kind, failing, view.solvency, state.solvency0, view.worth, debt, beta, self.recovery_rate, out)
         return out * step.on
 
@@ -277,13 +294,15 @@ class Credit(Channel):
         return reach(onward, state.worth, tol=self.tol, max_rounds=self.max_rounds)
 
     def prepare(self, step: Step) -> None:
-        """Call guarantees for what pools have lost, and let platforms pay what is due.
+        """Let borrowers default, call guarantees for what pools have lost, and let platforms pay what is due.
 
         Parameters
         ----------
         step : Step
             Where we are.
         """
+        borrowers.default(step, self.borrowers)
+        pledges.value(step, self.pledges)
         if colending.LAYER in step.state.layers:
             colending.share_losses(step)
             colending.honour(step, self.fails if self.clears else None)
@@ -308,31 +327,25 @@ class Credit(Channel):
             worth = self.respond(step, view, self.signal(step, view))
             if step.walls is not None:
                 step.walls.pay(step, worth)
-            self.settle(step, worth, view)
+            self._settle(step, worth, view)
             return None
-        if not (self.fails(state, view.solvency) & (step.on > 0.0)).any():
+        failing, rescued = self._failing(step, view)
+        if not (failing & (step.on > 0.0)).any():
+            resolution.write_down(step, self.resolution, view, rescued)
             return None
         found = self.solve(step)
         if step.walls is not None:
             step.walls.pay(step, found.x)
-        self.settle(step, found.x, TightView(state, found.x, state.price))
+        self._settle(step, found.x, TightView(state, found.x, state.price))
         return found
 
-    def settle(self, step: Step, worth: Float, view: TightView) -> None:
-        """Post the values found: provisions, or defaults with everything that follows.
-
-        Parameters
-        ----------
-        step : Step
-            Where we are.
-        worth : float64[n_agents, n_lanes], 1
-            What claims are worth.
-        view : TightView
-            Balance sheets at those values.
-        """
+    def _settle(self, step: Step, worth: Float, view: TightView) -> None:
+        """Post the values found: provisions, or debt written down, and defaults with everything that follows."""
         state = step.state
-        failing = self.fails(state, view.solvency) & (step.on > 0.0)
+        failing, rescued = self._failing(step, view)
+        failing &= step.on > 0.0
         if self.clears:
+            resolution.write_down(step, self.resolution, view, rescued)
             if failing.any():
                 self._clear(step, failing, np.where(failing, worth, 0.0), view)
         else:
@@ -353,12 +366,12 @@ class Credit(Channel):
         values : float64[n_agents, n_lanes], 1
             What claims are worth.
         """
-        self.settle(step, values, view)
+        self._settle(step, values, view)
         self.resolve(step, at_once=True)
 
     def _clear(self, step: Step, failing: Bool, recovery: Float, view: TightView) -> None:
         """Let the insurer take over, then wind up failing agents on the terms that the clearing found."""
-        estate, (alpha, beta) = self.estate(step.state, view), self.survives
+        estate, (alpha, beta) = self._estate(step.state, view), self.survives
         paid = dict.fromkeys(("senior", "ordinary", "junior"), recovery)
         if self.ranking == "by-rank":
             paid = estate.recoveries(alpha * estate.external + beta * estate.inside, recovery)

@@ -9,6 +9,7 @@ import numpy as np
 from sim.arrays import Float
 from sim.channels.base import Step
 from sim.channels.peers import of_group
+from sim.channels.shares import mark_down
 from sim.channels.standards import YEAR, trait
 from sim.kernels.special import exp_of
 from sim.ledger.accounts import pay_or_owe, put_back
@@ -48,6 +49,7 @@ def lose_business(channel: Reputation, step: Step) -> None:
         received = competitors(step, lost, revenue)
         pay_or_owe(state, step.ledger, lost, received, "reputation")
         put_back(state, step.ledger, received, "reputation")
+        mark_down(step, channel.share_response * lost, "reputation")
     people = state.people
     dearer = channel.spread * years * news * (state.other_liabilities + state.deposits_wholesale)
     step.ledger.create("other_liabilities", people, dearer[people], "reputation")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -12,9 +13,10 @@ from sim.agents.bank import BankView
 from sim.arrays import Float, empty, spread
 from sim.channels.base import CHANNELS, Channel, Step, TightView
 from sim.errors import Problem
+from sim.kernels.holdings import sell_units, sold_volume
 from sim.kernels.impact import IMPACTS, price_fall
 from sim.ledger.balance import summed
-from sim.state import State
+from sim.state import SUBORDINATED, State
 from sim.system import System
 
 
@@ -54,6 +56,10 @@ class Market(Channel):
 
     liquidate_insolvent: bool = True
     """Whether a bank without equity sells everything it can."""
+
+    halt: float = Field(default=0.0, ge=0, lt=1)
+    """Part of an asset's depth that is there only while its holders can trade, eta_m: depth times 1 - eta_m (1 - s), s
+    their service weighted by what they held at the start; 0: outages leave markets alone (assumed, 0 to 0.9), 1."""
 
     tol: float = Field(default=1e-10, gt=0, le=1e-3)
     """Tolerance of the static price, on prices that start at 1."""
@@ -163,6 +169,33 @@ class Market(Channel):
             share = np.minimum(1.0, state.cash_wanted[people] / there[people])
         return np.asarray(np.where(there[people] > 0.0, share, 0.0))
 
+    def depth(self, step: Step) -> Float:
+        r"""Return the depth of each market, given who can trade.
+
+        .. math::
+            D_a = D_a(0) \Big( 1 - \eta_m \sum_i \frac{q_{ia}(0)}{\sum_j q_{ja}(0)} (1 - s_i) \Big)
+
+        Parameters
+        ----------
+        step : Step
+            Where we are; the sums go over banks, firms, platforms and funds.
+
+        Returns
+        -------
+        float64[n_assets, n_lanes], currency
+            As before any event where all holders are in service, or nobody of them holds the asset.
+        """
+        state, system = step.state, step.system
+        usual = spread(system.depth, state.n_lanes)
+        if self.halt == 0.0 or (state.service[state.people] == 1.0).all():
+            return usual
+        lost = 1.0 - state.service[state.people]
+        held = np.maximum(0.0, system.holdings[state.people])
+        whole = summed(held)
+        part = np.divide(held, whole, out=np.zeros_like(held), where=whole > 0.0)
+        gone = np.stack([summed(part[:, asset, None] * lost) for asset in range(len(whole))])
+        return np.asarray(usual * (1.0 - self.halt * np.minimum(1.0, gone)))
+
     def fall(self, step: Step, sell: Float) -> Float:
         """Return the relative price fall that sales cause.
 
@@ -181,14 +214,14 @@ class Market(Channel):
         """
         state, system, lanes = step.state, step.system, sell.shape[1]
         volume, fall = empty(*state.price.shape), empty(*state.price.shape)
-        issuing = bool(state.shares.any())
+        issuing, sell = bool(state.shares.any()), np.ascontiguousarray(sell)
         for asset in range(len(volume)):
             if not state.traded[asset]:
                 volume[asset] = 0.0
                 continue
-            held = state.units[state.people, asset]
-            volume[asset] = summed((np.maximum(held, 0.0) if issuing else held) * sell) * state.price[asset]
-        depth, floor = spread(system.depth, lanes), spread(system.floor, lanes)
+            sold_volume(state.units[state.people], sell, asset, issuing, volume[asset])
+            volume[asset] *= state.price[asset]
+        depth, floor = np.ascontiguousarray(self.depth(step)), spread(system.floor, lanes)
         price_fall(IMPACTS[self.impact], volume, depth, floor, state.price, fall)
         return fall
 
@@ -226,7 +259,7 @@ class Market(Channel):
         float64[n_assets, n_lanes], 1 / currency of sales
             :math:`-p_a / D_a` (times the distance to the floor in the Cont-Schaanning form).
         """
-        depth, floor = step.system.depth[:, None], step.system.floor[:, None]
+        depth, floor = self.depth(step), step.system.floor[:, None]
         price = step.state.price
         room = (1.0 - floor / price) / (1.0 - floor) if self.impact == "cont-schaanning" else 1.0
         return np.asarray(-price * room / depth * step.on)
@@ -267,7 +300,9 @@ class Market(Channel):
         step : Step
             Where we are.
         """
-        state = step.state
+        state, credit = step.state, step.channels.get("credit")
+        if (rescue := getattr(credit, "rescue", None)) is not None:
+            rescue(replace(step, on=step.switches["credit"]))
         view = TightView(state, state.worth, state.price)
         sell = step.passed("sales", self.signal(step, view))
         if sell.any():
@@ -289,19 +324,16 @@ class Market(Channel):
         """
         state, ledger, people = step.state, step.ledger, step.state.people
         at = 0.5 * (state.price + price) if self.settle == "mid" else price
-        sold = state.units[people] * (sell[:, None] * state.traded[None, :, None])
-        if state.shares.any():
-            sold = np.maximum(sold, 0.0)
-        proceeds = np.zeros_like(sell)
-        for asset in range(price.shape[0]):
-            proceeds += sold[:, asset] * at[asset]
+        held, sell = state.units[people], np.ascontiguousarray(sell)
+        sold, proceeds = np.empty(held.shape), np.empty(sell.shape)
+        sell_units(held, sell, state.traded, bool(state.shares.any()), np.ascontiguousarray(at), sold, proceeds)
         ledger.fund_investors(summed(proceeds), "market")
         ledger.transfer_units(people, state.row("outside"), sold, at, "market")
         ledger.revalue_price(price, "market")
         # an insolvent seller keeps its cash for all its creditors, one that wanted cash what it wanted
         free = np.maximum(0.0, proceeds - state.cash_wanted[people])
         left = np.where((view.equity[people] > 0.0) & _at(state.banks, np.True_, people), free, 0.0)
-        for name in reversed(state.debts):
+        for name in reversed([name for name in state.debts if name != SUBORDINATED.name]):
             retired = np.minimum(left, state.columns[name][people])
             ledger.settle(name, people, retired, retired, "market")
             left = left - retired

@@ -11,6 +11,8 @@ from pydantic import Field
 from sim.arrays import Bool, Float
 from sim.channels import payments
 from sim.channels.base import CHANNELS, Channel, Step, TightView
+from sim.channels.budgets import COLUMNS as BUDGETS
+from sim.channels.budgets import strain
 from sim.channels.costs import Terms, breach, charge
 from sim.channels.lanes import chosen, columns, widened
 from sim.channels.service import (
@@ -27,7 +29,7 @@ from sim.channels.service import (
 from sim.channels.standards import YEAR
 from sim.contagion.solve import FixedPoint
 from sim.errors import Problem
-from sim.kernels.special import exp
+from sim.kernels.special import exp_of
 from sim.shocks.durations import Duration, LognormalDays
 from sim.shocks.outage import take_down
 from sim.state import AGENTS, BANKS, Column
@@ -71,7 +73,7 @@ class Operational(Channel):
 
     letter: ClassVar[str] = "O"
     phases: ClassVar[Mapping[str, str]] = {"service": "serve", "payments": "settle"}
-    columns: ClassVar[tuple[Column, ...]] = COLUMNS
+    columns: ClassVar[tuple[Column, ...]] = (*COLUMNS, *BUDGETS)
     isotone: ClassVar[bool] = True
 
     form: Literal["product", "linear"] = "product"
@@ -130,6 +132,13 @@ class Operational(Channel):
 
     breach_cost: float = Field(default=0.02, ge=0, le=100)
     """Cost of a breach, gone for everybody, as a share of a year's revenue (assumed), 1."""
+
+    budget_effect: float = Field(default=0.0, ge=0, le=100)
+    """How much both hazards rise as budgets follow the fall of an agent's own shares, k_m: by the factor exp(k_m (1 -
+    b)); 0: not at all (assumed, 0 to 5), 1."""
+
+    budget_lag: float = Field(default=60.0, gt=0, le=10_000)
+    """Time in which budgets follow all but 1/e of a fall (assumed), days."""
 
     volume: float = Field(default=1.0, gt=0, le=100)
     """Payments in units of a normal day; 1.5 at the end of a quarter, 1."""
@@ -260,17 +269,21 @@ class Operational(Channel):
         if failed.any():
             left = np.maximum(self.taken_over, state.service_left[firms] - step.days / self.exit_time)
             np.copyto(state.service_left[firms], np.minimum(left, state.service_left[firms]), where=failed)
+        if self.outage_rate > 0.0 or self.breach_hazard > 0.0:
+            strained = strain(step, self.budget_effect, self.budget_lag)
         if self.outage_rate > 0.0:
             rows = state.rows("tech_firms")
-            hit, chance = np.zeros((state.n_agents, state.n_lanes)), 1.0 - exp(-self.outage_rate * step.days / YEAR)
-            ids = state.ids[rows]
+            hit, ids = np.zeros((state.n_agents, state.n_lanes)), state.ids[rows]
+            chance = np.empty_like(strained[rows])
+            exp_of((-self.outage_rate * step.days / YEAR * strained[rows]).reshape(-1), chance.reshape(-1))
+            chance = 1.0 - chance
             strikes = (step.uniform("channels.operational.outage", ids) < chance) & (step.on > 0.0)
             if strikes.any() and step.draws is not None:
                 lasting = self.outage_duration.draw(step.draws, "channels.operational.duration", ids, step.number)
                 hit[rows] = lasting * strikes
                 take_down(state, np.zeros_like(hit), hit)
         if self.breach_hazard > 0.0:
-            breach(step, self.breach_hazard, self.posture_effect, self.breach_cost)
+            breach(step, self.breach_hazard * strained, self.posture_effect, self.breach_cost)
 
     def _struck(self, step: Step) -> Bool:
         """Lanes in which somebody is down, winds down or is suspended, or is on its way back."""

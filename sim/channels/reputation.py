@@ -99,6 +99,10 @@ class Reputation(Channel):
     attrition: float = Field(default=0.02, ge=0, le=1)
     """Share of fee income lost to competitors at the worst news, mu_r, 1. Assumed."""
 
+    share_response: float = Field(default=0.0, ge=0, le=100)
+    """What lost fee income takes off the market value of an agent's shares, in units of that income; 0: shares do not
+    react to news (assumed, 0 to 30), 1."""
+
     churn: float = Field(default=0.002, ge=0, le=1)
     """Rate at which users leave a platform at the worst news, per day. Assumed."""
 

@@ -21,6 +21,7 @@ from sim.cli.list import list_
 from sim.cli.new import new
 from sim.cli.plan import plan
 from sim.cli.plot import plot
+from sim.cli.ramp import ramp
 from sim.cli.report import report as report_
 from sim.cli.resume import resume
 from sim.cli.run import run
@@ -90,6 +91,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "compare": compare,
     "attribute": attribute,
     "frontier": frontier,
+    "ramp": ramp,
     "validate": validate,
     "list": list_,
     "describe": describe,

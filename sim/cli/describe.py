@@ -32,7 +32,7 @@ SINGULAR = {
     "walls": "wall",
     "policies": "policy",
 }
-PLUGGED = ("channels", "shocks", "walls")
+PLUGGED = ("channels", "shocks", "walls", "policies")
 """Sections of a scenario file that name plug-ins with parameters."""
 HEADING = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
 BLOCK = re.compile(r"^\.\. math::\n((?:\n|[ \t]+.*\n?)+)", re.MULTILINE)
@@ -108,12 +108,13 @@ def _scenario(name: str) -> dict[str, Any]:
     shocks = [f"{shock.name} at step {shock.at}" for shock in made.shocks]
     said = {
         "mode": f"{made.mode}, {made.horizon.steps} step{'s' * (made.horizon.steps != 1)} of {made.horizon.step}",
+        "quarters": "" if made.ramp is None else f"{made.ramp.first} to {made.ramp.last}",
         "base": made.base or "",
         "shocks": ", ".join(shocks) or "none",
         "channels": ", ".join(made.active) or "none",
         "metrics": ", ".join(made.metrics),
         "draws": f"{made.monte_carlo.draws:,}, seed {made.monte_carlo.seed}",
-        "run": f"sim run {name}",
+        "run": f"sim {'run' if made.ramp is None else 'ramp'} {name}",
     }
     return {
         "meaning": made.title,
@@ -127,12 +128,13 @@ def _plugin(kind: str, name: str) -> dict[str, Any]:
     from sim.channels import CHANNELS
     from sim.networks.generators import GENERATORS
     from sim.networks.tables import dotted
+    from sim.policies import POLICIES
     from sim.scenario.json_schema import plugin_schema
     from sim.shocks import SHOCKS
     from sim.walls import WALLS
 
     registries: dict[str, Registry[Any]] = {"channels": CHANNELS, "shocks": SHOCKS, "networks": GENERATORS}
-    cls = (registries | {"walls": WALLS})[kind][name]
+    cls = (registries | {"walls": WALLS, "policies": POLICIES})[kind][name]
     told = documented(cls.__doc__ or "")
     facts = {"letter": str(getattr(cls, "letter", "")), "phases": ", ".join(getattr(cls, "phases", ()))}
     if kind == "channels":
@@ -192,6 +194,7 @@ _FACTS: dict[str, Any] = {
     "valuation": _valuation,
     "network": lambda name: _plugin("networks", name),
     "wall": lambda name: _plugin("walls", name),
+    "policy": lambda name: _plugin("policies", name),
 }
 
 
@@ -221,13 +224,15 @@ def _key(name: str) -> Iterator[dict[str, Any]]:
 
 
 def _of_plugin(path: list[str]) -> dict[str, Any]:
-    """The schema of one channel, shock or wall, loaded because it is named."""
+    """The schema of one channel, shock, wall or policy, loaded because it is named."""
     from sim.channels import CHANNELS
+    from sim.policies import POLICIES
     from sim.scenario.json_schema import plugin_schema
     from sim.shocks import SHOCKS
     from sim.walls import WALLS
 
     registries: dict[str, Registry[Any]] = {"channels": CHANNELS, "shocks": SHOCKS, "walls": WALLS}
+    registries["policies"] = POLICIES
     return plugin_schema(registries[path[0]][path[1]])
 
 

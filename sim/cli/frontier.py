@@ -81,10 +81,11 @@ def frontier(
     Raises
     ------
     UsageError
-        If there is no scenario, no benefit or fewer than two policies, or an option is wrong.
+        If there is no scenario, an option is wrong, or a scenario that is no ramp has no benefit or fewer than two
+        policies.
     """
-    named = policies_of(policies or ())
-    if scenario is None or benefit is None or len(named) < 2:
+    named = policies_of(policies or ()) or None
+    if scenario is None:
         raise UsageError(f"frontier needs a scenario, --benefit and two policies, such as: {EXAMPLE}")
     if as_json and as_csv:
         raise UsageError("--json and --csv both write to stdout; give one")
@@ -98,6 +99,8 @@ def frontier(
     from sim.scenario.load import load
 
     chosen = load(scenario, allow_path=allow_path).override(parsed(settings or ()))
+    if chosen.ramp is None and (benefit is None or len(named or ()) < 2):
+        raise UsageError(f"frontier needs a scenario, --benefit and two policies, such as: {EXAMPLE}")
     with interruptible(Path(), "the same command"), bar(how) as tell:
         found = play(chosen, named, progress=tell, **asked)
     _show(found, as_json=as_json, as_csv=as_csv)
@@ -117,7 +120,7 @@ def _show(found: Frontier, *, as_json: bool, as_csv: bool) -> None:
         emit(csv_text(table))
         return
     if as_json:
-        said: dict[str, Any] = {"scenario": found.sweep.name, "benefit": str(found.benefit), "risk": found.risk}
+        said: dict[str, Any] = {"scenario": found.sweep.name, "benefit": found.wanted, "risk": found.risk}
         said |= {"statistic": found.statistic, "seed": found.sweep.seed, "draws": int(found.units.size)}
         said |= {"policies": plain_rows(table), "crossings": plain_rows(found.crossings())}
         emit(json.dumps(said | {"answer": found.sweep.answer_sha256, "notes": list(found.notes)}, indent=2))
@@ -128,11 +131,11 @@ def _show(found: Frontier, *, as_json: bool, as_csv: bool) -> None:
         beats = "yes" if row["efficient"] else "no"
         cells.append([row["policy"], *told, beats, number(100.0 * row["efficient_share"]), number(row["radius"])])
     band = f"[{100 * found.confidence:g} % band]"
-    headings = ["policy", str(found.benefit), band, f"{found.statistic} {found.risk}", band]
+    headings = ["policy", found.wanted, band, f"{found.statistic} {found.risk}", band]
     emit(columns_of_text([*headings, "unbeaten", "% of samples", "radius"], cells))
     for row in found.crossings().to_dict("records"):
         at = number(row["benefit"])
-        emit(f"the spectral radius crosses 1 between {row['below']} and {row['above']}, at {found.benefit} {at}")
+        emit(f"the spectral radius crosses 1 between {row['below']} and {row['above']}, at {found.wanted} {at}")
 
 
 def _ends(row: dict[Any, Any], name: str) -> str:

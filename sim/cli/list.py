@@ -64,7 +64,7 @@ def list_(
     """
     wanted = tuple(KINDS) if kind is None else (chosen("kind", ALSO.get(kind, kind), tuple(KINDS)),)
     found = {name: KINDS[name]() for name in wanted}
-    if not {"channels", "shocks", "metrics", "valuations", "networks", "walls"}.isdisjoint(wanted):
+    if not {"channels", "shocks", "metrics", "valuations", "networks", "walls", "policies"}.isdisjoint(wanted):
         warn(_unusable())
     if as_json:
         emit(json.dumps(found if kind is None else found[wanted[0]], indent=2))
@@ -162,17 +162,24 @@ def _walls() -> dict[str, str]:
     return _told(WALLS)
 
 
+def _policies() -> dict[str, str]:
+    from sim.policies import POLICIES
+
+    return _told(POLICIES)
+
+
 def _unusable() -> tuple[Problem, ...]:
     """Return which installed plug-ins a scenario could not name, as far as can be told without importing them."""
     from sim.channels.base import CHANNELS
     from sim.metrics import METRICS
     from sim.networks.generators import GENERATORS
     from sim.plugins import checkup
+    from sim.policies import POLICIES
     from sim.shocks.base import SHOCKS
     from sim.valuations import RULES
     from sim.walls import WALLS
 
-    return tuple(checkup(CHANNELS, SHOCKS, METRICS, GENERATORS, RULES, WALLS))
+    return tuple(checkup(CHANNELS, SHOCKS, METRICS, GENERATORS, RULES, WALLS, POLICIES))
 
 
 def _registered(registry: Registry[Any], package: str) -> dict[str, str]:
@@ -204,6 +211,6 @@ KINDS: dict[str, Callable[[], dict[str, str]]] = {
     "valuations": _valuations,
     "networks": _networks,
     "walls": _walls,
-    "policies": dict,
+    "policies": _policies,
     "phases": _phases,
 }

@@ -76,7 +76,8 @@ def new(
         path.unlink()  # nothing that does not validate is left behind
         raise
     emit(str(path))
-    note(f"next: sim validate {shlex.quote(str(path))}; sim run {shlex.quote(str(path))} --draws 200")
+    command = "run" if made.ramp is None else "ramp"
+    note(f"next: sim validate {shlex.quote(str(path))}; sim {command} {shlex.quote(str(path))} --draws 200")
     return 0
 
 

@@ -209,7 +209,9 @@ def execute(request: Request) -> int:
     StoppedError
         If a signal ended the run.
     """
-    scenario = _scenario(request)
+    from sim.scenario.quarters import refuse_ramp
+
+    scenario = refuse_ramp(_scenario(request))
     seed = request.seed if request.seed is not None else scenario.monte_carlo.seed
     seed = secrets.randbits(63) if seed is None else seed
     draws = scenario.monte_carlo.draws if request.draws is None else request.draws

@@ -13,6 +13,7 @@ from sim.arrays import Float, Int
 from sim.channels import CHANNELS
 from sim.errors import PluginError, SimError, UnknownNameError
 from sim.experiments.valuation_laws import broken_laws as broken_by_valuation
+from sim.experiments.wall_laws import broken_laws as broken_by_wall
 from sim.metrics import METRICS
 from sim.networks.generators import GENERATORS
 from sim.networks.laws import broken_laws as broken_by_generator
@@ -22,6 +23,7 @@ from sim.shocks import SHOCKS
 from sim.simulation import Block, Simulation
 from sim.system import System
 from sim.valuations import RULES
+from sim.walls import WALLS
 
 REGISTRIES: dict[str, Registry[Any]] = {
     "channels": CHANNELS,
@@ -29,6 +31,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
     "metrics": METRICS,
     "networks": GENERATORS,
     "valuations": RULES,
+    "walls": WALLS,
 }
 """Sorts of plug-ins that this program reads."""
 
@@ -194,11 +197,12 @@ def broken_laws(
     its block, and when it is played again; a plug-in leaves the luck of others alone; relabelling agents relabels
     results; a power of two scales money and nothing else; an isolated agent changes nothing; no number that is not
     finite comes out; a channel that is switched off posts nothing. Those of network generators: `sim.networks.laws`; of
-    valuations `sim.experiments.valuation_laws`, and all of these in the credit channel where a scenario takes them.
+    valuations `sim.experiments.valuation_laws`, and all of these in the credit channel where a scenario takes them; of
+    walls `sim.experiments.wall_laws`.
 
     Parameters
     ----------
-    sort : {"channels", "shocks", "metrics", "networks", "valuations"}
+    sort : {"channels", "shocks", "metrics", "networks", "valuations", "walls"}
         Sort of plug-in.
     name : str
         As a scenario names it.
@@ -228,6 +232,8 @@ def broken_laws(
         raise UnknownNameError("sort of plug-in", sort, REGISTRIES)
     if sort == "networks":
         return broken_by_generator(name, parameters)
+    if sort == "walls":
+        return broken_by_wall(name, parameters)
     thing = REGISTRIES[sort][name]
     found = broken_by_valuation(name, parameters, currency=currency) if sort == "valuations" else []
     if sort == "valuations" and not thing.in_scenario:
@@ -378,14 +384,8 @@ def _off(case: Case) -> Iterator[str]:
 
 
 LAWS: tuple[Callable[[Case], Iterator[str]], ...] = (
-    _quiet,
-    _lanes,
-    _luck,
-    _relabelled,
-    _scaled,
-    _isolated,
-    _finite,
-    _off,
+    *(_quiet, _lanes, _luck, _relabelled),
+    *(_scaled, _isolated, _finite, _off),
 )
 
 

@@ -129,8 +129,9 @@ def run(
     10
     """
     from sim.scenario.load import load
+    from sim.scenario.quarters import refuse_ramp
 
-    chosen = load(scenario) if isinstance(scenario, str | Path) else scenario
+    chosen = refuse_ramp(load(scenario) if isinstance(scenario, str | Path) else scenario)
     if record is not None and record != chosen.record:
         chosen = chosen.override({"record": record})
     draws = _whole("draws", chosen.monte_carlo.draws if draws is None else draws, 1, MOST_DRAWS)

@@ -299,9 +299,10 @@ def plan(
     ()
     """
     from sim.scenario.load import load
+    from sim.scenario.quarters import refuse_ramp
     from sim.simulation import play
 
-    chosen = load(scenario)
+    chosen = refuse_ramp(load(scenario))
     how = How(workers or cores(), block)
     task = task_of(chosen, chosen.monte_carlo.seed or 0, play, how.workers)
     draws = draws or chosen.monte_carlo.draws

@@ -116,8 +116,9 @@ def sweep(  # noqa: PLR0913 - the options of a run and those of a design
     [0.0, 2.0]
     """
     from sim.scenario.load import load
+    from sim.scenario.quarters import refuse_ramp
 
-    base = load(scenario) if isinstance(scenario, str | Path) else scenario
+    base = refuse_ramp(load(scenario) if isinstance(scenario, str | Path) else scenario)
     folder = None if out is None else Path(out)
     chosen = _policies(policies)
     luck = _seed(base, seed, folder)

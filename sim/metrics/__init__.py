@@ -1,6 +1,6 @@
 """What a run reports: plain functions of the state, registered with unit and meaning."""
 
-from sim.metrics import bearers, conduct, liquidity, operations, ratios, recovery, walls
+from sim.metrics import bearers, conduct, innovation, liquidity, operations, ratios, recovery, walls
 from sim.metrics.losses import METRICS, Metric, describe, measure, names
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "bearers",
     "conduct",
     "describe",
+    "innovation",
     "liquidity",
     "measure",
     "names",

@@ -152,6 +152,25 @@ def borrowers_loss(system: System, state: State) -> Float:
     return found
 
 
+def bailed_in(system: System, state: State) -> Float:
+    """Return the debt that was written down to keep banks open.
+
+    Parameters
+    ----------
+    system : System
+        Before the shock.
+    state : State
+        Now.
+
+    Returns
+    -------
+    float64[n_lanes], currency
+        So far; outside investors have lost it.
+    """
+    found = state.columns.get("bailed_in")
+    return np.zeros(state.n_lanes) if found is None else summed(found[state.banks])
+
+
 for _name, _meaning, _of_state in (
     ("financial_loss", "Equity lost by banks, technology firms, platforms and funds", lost_by(*BEARERS["financial"])),
     ("public_loss", "Lost by central bank, deposit insurer and government", lost_by(*BEARERS["public"])),
@@ -160,6 +179,7 @@ for _name, _meaning, _of_state in (
     ("household_loss", "Lost by households", lost_by("households")),
     ("insurer_loss", "Lost by the deposit insurer", lost_by("deposit_insurer")),
     ("borrowers_loss", "Real assets that borrowers lost with their defaults", borrowers_loss),
+    ("bailed_in", "Debt to investors written down to keep banks open so far", bailed_in),
     ("deadweight_loss", "Value destroyed: a loss of one that is nobody's gain", deadweight_loss),
     ("provisions", "Marked down on claims that are still owed in full", provisions),
     ("unrealised_loss", "Lost at market prices on securities carried at cost", unrealised_loss),

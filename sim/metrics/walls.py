@@ -34,7 +34,12 @@ def of_walls(name: str) -> Callable[[System, State], Float]:
 
 for _name, _meaning in (
     ("wall_absorbed", "Paid by walls to make good losses, so far"),
+    ("wall_levied", "Paid into walls' funds by the banks that they shield, so far"),
     ("wall_lent", "Lent by walls in place of sales and failures, so far"),
     ("wall_cost", "Running cost of keeping walls up, so far"),
 ):
     METRICS.register(_name)(Metric("currency", _meaning, of_walls(_name)))
+
+
+METRICS.register("policy_cost")(Metric("currency", "Running cost of policies, so far", of_walls("policy_cost")))
+METRICS.register("warned")(Metric("1", "1 while an early warning is out", of_walls("warned")))

@@ -23,6 +23,7 @@ from sim.metrics.ratios import coverage
 from sim.model.agents import LANE, Agent, Bank, Fund, Platform, TechFirm, mesa
 from sim.scenario.build import build
 from sim.scenario.load import load
+from sim.scenario.quarters import refuse_ramp
 from sim.scenario.schema import Scenario
 from sim.simulation import Block, Simulation, joined
 from sim.system import System
@@ -91,7 +92,7 @@ class ContagionModel(mesa.Model):  # type: ignore[misc]
         system: System | None = None,
     ) -> None:
         # mesa keeps attributes named `scenario` and `time` for itself in later versions
-        self.played = scenario if isinstance(scenario, Scenario) else load(scenario)
+        self.played = refuse_ramp(scenario if isinstance(scenario, Scenario) else load(scenario))
         seed = self.played.monte_carlo.seed if seed is None else seed
         if seed is None:
             raise UsageError("a model needs a seed: pass seed=, or set monte_carlo.seed in the scenario")

@@ -53,6 +53,7 @@ BANKS = {
     "deposits_insured": _AMOUNT,
     "deposits_uninsured": _AMOUNT,
     "deposits_wholesale": _AMOUNT,
+    "subordinated": _AMOUNT,
     "other_liabilities": _AMOUNT,
     "interbank_assets": _AMOUNT,
     "interbank_liabilities": _AMOUNT,

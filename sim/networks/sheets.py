@@ -11,13 +11,17 @@ from sim.errors import InputError, Problem, shown
 from sim.networks.columns import LABELS, RULES, TRAITS
 from sim.networks.layer import Layer
 from sim.networks.parts import CLOSES, SINGULAR, Parts, where
-from sim.state import AGENTS, BANKS
+from sim.state import AGENTS, BANKS, SUBORDINATED
 
 Sheet = dict[str, Float]
 """Columns of one table of agents: ``float64[n]``; those called ``name?`` are 1 where the cell is given."""
 
 DEPOSITS = ("deposits_insured", "deposits_uninsured", "deposits_wholesale")
-DEBTS: Mapping[str, tuple[str, ...]] = {BANKS: DEPOSITS, "tech_firms": (), "platforms": ("emoney",)}
+DEBTS: Mapping[str, tuple[str, ...]] = {
+    BANKS: (*DEPOSITS, SUBORDINATED.name),
+    "tech_firms": (),
+    "platforms": ("emoney",),
+}
 """Debts to sectors that a table may state; what is left of the side is `other_liabilities`."""
 LEFT: Mapping[str, str] = {BANKS: "loans", "tech_firms": "real_assets", "platforms": "real_assets"}
 """What is left of the assets of each type."""
@@ -152,7 +156,9 @@ def complete(
         rows_of, columns_of = layer.totals
         lent += rows_of
         owed += columns_of
-    names = ("loans", "other_liabilities", *DEPOSITS, "cash", "emoney", "real_assets")
+    names = ["loans", "other_liabilities", *DEPOSITS, "cash", "emoney", "real_assets"]
+    if sheets[BANKS][SUBORDINATED.name].any():
+        names.append(SUBORDINATED.name)
     start = {name: np.zeros(n) for name in names}
     held = np.maximum(holdings, 0.0)
     for kind, rest in LEFT.items():
@@ -166,7 +172,7 @@ def complete(
         _fits(parts, kind, sheet, rest, assets)
         _fits(parts, kind, sheet, "other_liabilities", debts)
         given = {rest: assets, "other_liabilities": debts, "cash": sheet["cash"]}
-        for name, values in (given | {name: sheet[name] for name in DEBTS[kind]}).items():
+        for name, values in (given | {name: sheet[name] for name in DEBTS[kind] if name in start}).items():
             start[name][rows] = np.maximum(values, 0.0)
     start["cash"][parts.types["funds"]] = sheets["funds"]["cash"]
     rows = parts.types["platforms"]

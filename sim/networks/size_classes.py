@@ -82,6 +82,9 @@ class SizeClasses(TableGenerator):
     wholesale: float = Field(default=0.10, ge=0, le=1)
     """Deposits of wholesale investors over assets less equity, 1."""
 
+    subordinated: float = Field(default=0.0, ge=0, le=0.1)
+    """Subordinated debt over assets less equity, a part of what is left of funding; 0: none (assumed, 0 to 0.03), 1."""
+
     spread: float = Field(default=0.15, ge=0, le=1)
     """Standard deviation of the logarithm of each share of a balance sheet about its mean, 1."""
 
@@ -168,6 +171,7 @@ class SizeClasses(TableGenerator):
             "deposits_insured": insured * (assets - equity),
             "deposits_uninsured": uninsured * (assets - equity),
             "deposits_wholesale": wholesale * (assets - equity),
+            **({"subordinated": self.subordinated * (assets - equity)} if self.subordinated else {}),
             "interbank_assets": lent * (1.0 - self.overnight),
             "interbank_liabilities": owed * (1.0 - self.overnight),
             "overnight_assets": lent * self.overnight,

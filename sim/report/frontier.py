@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim.report import style
+from sim.report.sweep import COLOURS
 from sim.report.text import Scale, scale, tick, wrapped
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def frontier_figure(
     Parameters
     ----------
     policies : DataFrame
-        ``policy, benefit, benefit_low, benefit_high, risk, risk_low, risk_high, efficient, radius``.
+        ``policy, benefit, benefit_low, benefit_high, risk, risk_low, risk_high, efficient, radius``; with ``path``, the
+        policies of one path are joined in the order of the table and named together.
     band : DataFrame
         ``benefit, risk, low, high``: the frontier as a line.
     crossings : DataFrame
@@ -66,9 +68,12 @@ def frontier_figure(
         ax = figure.add_axes(inner)
         style.dressed(ax, "", (labels[0][0], across.unit), (labels[1][0], up.unit))
         _limits(ax, policies, (across, up))
-        _band(ax, band, (across, up))
         _crossings(ax, crossings, across)
-        _policies(ax, policies, (across, up))
+        if "path" in policies:
+            _paths(ax, policies, (across, up))
+        else:
+            _band(ax, band, (across, up))
+            _policies(ax, policies, (across, up))
         _key(figure, policies, len(crossings) > 0, tall)
     return figure
 
@@ -132,6 +137,35 @@ def _policies(ax: Axes, table: pd.DataFrame, scales: tuple[Scale, Scale]) -> Non
                     va="bottom" if above else "top", fontsize=style.SMALL, bbox=style.PAPER, zorder=5)  # fmt: skip
 
 
+def _paths(ax: Axes, table: pd.DataFrame, scales: tuple[Scale, Scale]) -> None:
+    """Points along each path, joined, in a band; the name of the path at its end, or of some points of a single one."""
+    across, up = (each.factor for each in scales)
+    many = len(set(table["path"])) > 1
+    ends = []
+    for k, (name, rows) in enumerate(table.groupby("path", sort=False)):
+        x, y = rows["benefit"].to_numpy() * across, rows["risk"].to_numpy() * up
+        line = COLOURS[k % len(COLOURS)]
+        low, high = (rows[f"risk_{end}"].to_numpy() * up for end in ("low", "high"))
+        ax.fill_between(x, low, high, color=line, alpha=0.14, linewidth=0.0, zorder=1)
+        ax.plot(x, y, color=line, linewidth=1.0, zorder=3)
+        for at, (_, row) in zip(zip(x, y, strict=True), rows.iterrows(), strict=True):
+            ax.plot(*at, marker="s" if row["radius"] >= 1.0 else "o", markersize=4.5, markeredgecolor=line,
+                    markeredgewidth=1.2, markerfacecolor=line if row["efficient"] else "white", zorder=4,
+                    clip_on=False)  # fmt: skip
+        if many:
+            ends.append((str(name), float(x[-1]), float(y[-1]), line))
+        else:
+            ends += [(str(rows["policy"].iloc[j]), float(x[j]), float(y[j]), line) for j in (0, x.size // 2, -1)]
+    left, right = ax.get_xlim()
+    for name, a, b, line in ends:
+        turns = a > left + 0.65 * (right - left)
+        # paths rise to the right: names stand above their left side, or below their right one
+        at, across_, up_ = ((-4.0, 6.0), "right", "bottom") if turns else ((4.0, -6.0), "left", "top")
+        at, across_, up_ = (at, across_, up_) if many else ((0.0, 8.0), "center", "bottom")
+        ax.annotate(name, (a, b), at, textcoords="offset points", ha=across_, va=up_, color=line, fontweight="bold",
+                    fontsize=style.SMALL, zorder=5)  # fmt: skip
+
+
 def _key(figure: Figure, table: pd.DataFrame, crosses: bool, tall: float) -> None:
     """What the marks say, under the axes."""
     from matplotlib.lines import Line2D
@@ -145,7 +179,7 @@ def _key(figure: Figure, table: pd.DataFrame, crosses: bool, tall: float) -> Non
     handles = [mark(style.QUIET, "o", True), mark(style.QUIET, "o", False)]
     texts = ["no policy beats it", "beaten in both"]
     if grows:
-        handles.append(mark(style.MARK, "s", False))
+        handles.append(mark(style.QUIET if "path" in table else style.MARK, "s", False))
         texts.append("small stress grows (\u03c1 \u2265 1)")
     if crosses:
         handles.append(Line2D([], [], color=style.MARK, linewidth=1.0, linestyle=(0, (4, 3))))

@@ -17,7 +17,8 @@ from sim.networks.read import Table, read_agents, read_assets, read_exposures, r
 from sim.networks.tables import TableGenerator, generate
 from sim.scenario.paths import confine
 from sim.scenario.playable import refuse
-from sim.scenario.schema import Scenario, SystemSource
+from sim.scenario.schema import Scenario
+from sim.scenario.sections import SystemSource
 from sim.scenario.sources import SOURCES
 from sim.state import AGENTS, SECTORS
 from sim.streams import Draws

@@ -14,6 +14,7 @@ from sim.channels import CHANNELS, Channel
 from sim.errors import InputError, PluginError, Problem, UnknownNameError, nearest, shown
 from sim.networks.base import Maker
 from sim.networks.generators import GENERATORS
+from sim.scenario.policies import take_policies
 from sim.scenario.schema import VERSION, Scenario
 from sim.scenario.sources import SOURCES, takes
 from sim.scenario.valuation import take_valuation
@@ -68,7 +69,7 @@ def checked(data: Mapping[str, Any], places: Mapping[Loc, Place] | None = None) 
 
 
 def records(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    """Turn the shocks, channels, walls and network generators of plain data into plug-in records.
+    """Turn the shocks, channels, walls, policies and network generators of plain data into plug-in records.
 
     Parameters
     ----------
@@ -86,7 +87,7 @@ def records(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         made["shocks"] = _shocks(made["shocks"], problems)
     if "channels" in made:
         made["channels"] = _channels(made["channels"], problems)
-    for key, take in (("wall", take_matrix), ("walls", take_list)):
+    for key, take in (("wall", take_matrix), ("walls", take_list), ("policies", take_policies)):
         if key in made:
             made[key] = take(made[key], _record, problems)
     if isinstance(made.get("system"), Mapping):

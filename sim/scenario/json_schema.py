@@ -14,6 +14,7 @@ from sim.ledger.watched import named
 from sim.metrics import names as metric_names
 from sim.networks.generators import GENERATORS
 from sim.plugins import Registry, foreign
+from sim.policies import POLICIES
 from sim.scenario.schema import VERSION, Scenario
 from sim.scenario.sources import SOURCES, WAYS, takes
 from sim.scenario.walls import PAIRS, USUAL
@@ -57,9 +58,9 @@ def scenario_schema(*, plugins: bool = False, unusable: list[Problem] | None = N
     >>> scenario_schema()["properties"]["monte_carlo"]["description"]
     'Draws and seed.'
     """
-    sorts = (CHANNELS, SHOCKS, GENERATORS, RULES, WALLS)
+    sorts = (CHANNELS, SHOCKS, GENERATORS, RULES, WALLS, POLICIES)
     found = [_classes(registry, plugins, unusable) for registry in sorts]
-    channels, shocks, networks, rules, walls = found
+    channels, shocks, networks, rules, walls, policies = found
     plugged = [cls for classes in found for cls in classes.values() if cls is not None]
     models: list[type[BaseModel]] = [Scenario, *plugged]
     told, shared = models_json_schema([(model, "validation") for model in models], ref_template="#/$defs/{model}")
@@ -69,7 +70,7 @@ def scenario_schema(*, plugins: bool = False, unusable: list[Problem] | None = N
         _tidy(node)
         _bare_numbers(node)
     usual = dict(defs[at[usual_walls]]) if (usual_walls := walls.get(USUAL)) else {}
-    for name, cls in (*shocks.items(), *walls.items()):
+    for name, cls in (*shocks.items(), *walls.items(), *policies.items()):
         if cls is not None:
             _kind(defs[at[cls]], name)
     _sources(defs, networks, {cls: defs[name] for cls, name in at.items()})
@@ -77,7 +78,8 @@ def scenario_schema(*, plugins: bool = False, unusable: list[Problem] | None = N
         _name_rules(defs[at[credit]], {name: defs[at[cls]] if cls is not None else None for name, cls in rules.items()})
     root = defs.pop(at[Scenario])
     said = root["properties"]
-    said["shocks"]["items"], said["walls"]["items"] = (_any_kind(classes, at) for classes in (shocks, walls))
+    for key, classes in (("shocks", shocks), ("walls", walls), ("policies", policies)):
+        said[key]["items"] = _any_kind(classes, at)
     number = {"type": "number", "minimum": 0, "maximum": 1, "description": "Permeability of the usual walls."}
     said["wall"]["additionalProperties"] = {"anyOf": [usual, *said["walls"]["items"]["anyOf"], number]}
     said["wall"]["propertyNames"] = {"enum": list(PAIRS)}
@@ -106,7 +108,7 @@ def scenario_schema(*, plugins: bool = False, unusable: list[Problem] | None = N
 
 
 def _any_kind(classes: Mapping[str, type[BaseModel] | None], at: Mapping[type[BaseModel], str]) -> Node:
-    """One item of a list of events or walls: any of them, by its kind."""
+    """One item of a list of events, walls or policies: any of them, by its kind."""
     known = [
         {"$ref": f"#/$defs/{at[cls]}"} if cls is not None else _kind({"type": "object"}, name)
         for name, cls in classes.items()

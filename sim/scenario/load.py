@@ -131,8 +131,8 @@ def _merged(path: Path, depth: int) -> tuple[dict[str, Any], dict[Loc, Place], P
         known = [p.stem for p in (*path.parent.glob("*.yaml"), *shipped_folder().glob("*.yaml"))]
         raise InputError([Problem(f"base: no scenario {shown(base)}{nearest(base, known)}", name, line, "base")])
     below, below_places, folder = _merged(candidates[0], depth + 1)
-    # a list of shocks or walls replaces the base's as a whole, so its places must not show through
-    for whole in ("shocks", "walls"):
+    # a list of shocks, walls or policies replaces the base's as a whole, so its places must not show through
+    for whole in ("shocks", "walls", "policies"):
         if whole in node.data:
             below_places = {key: value for key, value in below_places.items() if key[:1] != (whole,)}
     _forget_sources(below, below_places, node.data)

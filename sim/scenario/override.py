@@ -32,7 +32,7 @@ def override(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
         All problems at once.
     """
     data = scenario.plain()
-    problems = [problem for key, value in changes.items() if (problem := _put(data, key, value))]
+    problems = [problem for key, value in changes.items() if (problem := put(data, key, value))]
     if problems:
         raise InputError(problems)
     made = checked(data).from_origin(scenario.origin)
@@ -44,7 +44,23 @@ def override(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
     return made.from_origin(replace(made.origin, inputs=input_files(made)))
 
 
-def _put(data: Any, key: str, value: Any) -> Problem | None:
+def put(data: Any, key: str, value: Any) -> Problem | None:
+    """Write one value into plain data.
+
+    Parameters
+    ----------
+    data : dict
+        What a scenario says; changed.
+    key : str
+        Dotted.
+    value : object
+        Plain.
+
+    Returns
+    -------
+    Problem or None
+        Why the key cannot be.
+    """
     parts = key.split(".")
     here = data
     for depth, part in enumerate(parts):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sim.errors import InputError, Problem
+from sim.policies import problems as policies_problems
 from sim.scenario.schema import Scenario
 from sim.system import System
 from sim.walls import problems as walls_problems
@@ -34,5 +35,6 @@ def refuse(scenario: Scenario, system: System) -> None:
     for position, shock in enumerate(scenario.shocks):
         problems.extend(shock.problems(system, f"shocks.{position}"))
     problems.extend(walls_problems(scenario.standing, scenario.active, scenario.mode, system))
+    problems.extend(policies_problems(scenario.enacted, scenario.active, scenario.mode, system))
     if problems:
         raise InputError([scenario.placed(problem) for problem in problems])

@@ -17,12 +17,15 @@ from sim.errors import InputError, Problem, UnknownNameError
 from sim.metrics import METRICS
 from sim.networks.base import Maker
 from sim.plugins import origins
+from sim.policies import Enacted, Policy
 from sim.scenario.monte_carlo import MonteCarlo
-from sim.scenario.sections import HoldingsSource, LayerSource, Section, TableSource
+from sim.scenario.policies import acting, told_policies
+from sim.scenario.ramp import Quarters
+from sim.scenario.sections import Section, SystemSource
 from sim.scenario.walls import unconserved, written
 from sim.shocks import Shock
 from sim.system import System
-from sim.walls import Named, Wall, raised
+from sim.walls import Named, Wall
 
 VERSION = 1
 """Scenario format that this program understands."""
@@ -65,69 +68,6 @@ class Origin:
     system: System | None = None
 
 
-class AgentSources(Section):
-    """Where agents come from."""
-
-    banks: TableSource
-    """Balance sheets of the banks."""
-
-    tech_firms: TableSource | None = None
-    """Technology firms: providers of cloud, software, models, data and payment technology."""
-
-    platforms: TableSource | None = None
-    """Internet platforms: distribution, co-lending, payments and electronic money."""
-
-    funds: TableSource | None = None
-    """Funds, such as money-market funds that a platform sponsors."""
-
-
-class LayerSources(Section):
-    """Where layers come from."""
-
-    interbank: LayerSource | None = None
-    """Claims of banks on banks; row = creditor."""
-
-    overnight: LayerSource | None = None
-    """Claims of banks on banks that fall due every day."""
-
-    accounts: TableSource | None = None
-    """What firms, platforms and funds keep at banks; row = depositor."""
-
-    lending: TableSource | None = None
-    """Loans of banks to technology firms and platforms; row = bank."""
-
-    services: TableSource | None = None
-    """Who depends on whose service: ``user, provider, function, share, criticality, backup``."""
-
-    payments: TableSource | None = None
-    """Payments on a normal day: ``payer, payee, amount``."""
-
-    distribution: TableSource | None = None
-    """Part of a bank's deposits that a platform has brought: ``bank, platform, share``."""
-
-    pools: TableSource | None = None
-    """Who funds the loans that a platform has originated: ``platform, funder, share``."""
-
-
-class SystemSource(Section):
-    """The system before the shock."""
-
-    currency: str = Field(default="", max_length=40)
-    """Unit of all money, such as ``EUR million``."""
-
-    agents: AgentSources
-    """Who there is."""
-
-    layers: LayerSources = LayerSources()
-    """Who is exposed to whom."""
-
-    holdings: HoldingsSource | None = None
-    """Who holds which securities."""
-
-    assets: TableSource | None = None
-    """Markets: depth, issuer, lowest price."""
-
-
 class Horizon(Section):
     """How long the story runs."""
 
@@ -164,11 +104,14 @@ class Scenario(Section):
     system: SystemSource | None = None
     """The system, from files; None when a System was given in a notebook."""
 
-    mode: Literal["static", "dynamic"] = "dynamic"
-    """One fixed point, or steps in time."""
+    mode: Literal["static", "dynamic", "ramp"] = "dynamic"
+    """One fixed point, steps in time, or quarters each with the same stress test in time (``sim ramp``)."""
 
     horizon: Horizon = Horizon()
-    """Steps; a static scenario has one."""
+    """Steps; a static scenario has one, a ramp those of its stress test."""
+
+    ramp: Quarters | None = None
+    """What differs from quarter to quarter; goes with ``mode: ramp``."""
 
     shocks: tuple[SerializeAsAny[Shock], ...] = ()
     """Events, struck in the order written."""
@@ -182,6 +125,9 @@ class Scenario(Section):
 
     walls: tuple[SerializeAsAny[Wall], ...] = ()
     """Further walls, each with the pair that it stands between."""
+
+    policies: tuple[SerializeAsAny[Policy], ...] = ()
+    """What authorities demand of banks, funds, platforms and technology firms."""
 
     metrics: tuple[str, ...] = tuple(DEFAULT_METRICS)
     """What is reported."""
@@ -199,12 +145,13 @@ class Scenario(Section):
 
     def __init__(self, *, system: Any = None, **data: Any) -> None:
         from sim.scenario.check import networks_problems, records, told
+        from sim.scenario.quarters import ramp_problems
 
         given = system if isinstance(system, System) else None
         data, problems = records(data | {"system": None if given is not None else system})
         try:
             super().__init__(**data)
-            problems += networks_problems(self)
+            problems += networks_problems(self) + ramp_problems(self) + acting(self)[2]
         except ValidationError as error:
             problems += told(error, type(self))
         if problems:
@@ -256,7 +203,12 @@ class Scenario(Section):
     @property
     def standing(self) -> tuple[Named, ...]:
         """Walls that stand for anything, with the keys where they are written."""
-        return raised(self.wall, self.walls) if self.wall or self.walls else ()
+        return acting(self)[1]
+
+    @property
+    def enacted(self) -> tuple[Enacted, ...]:
+        """Policies, with the keys where they are written."""
+        return acting(self)[0]
 
     @property
     def origin(self) -> Origin:
@@ -305,12 +257,14 @@ class Scenario(Section):
         dict
             What a file would say; shocks carry their ``kind``.
         """
-        data = self.model_dump(mode="json", exclude={"shocks", "channels", "wall", "walls", "base"})
+        data = self.model_dump(mode="json", exclude={"shocks", "channels", "wall", "walls", "policies", "base"})
         data["shocks"] = [
             {"kind": shock.name} | shock.model_dump(mode="json", exclude_none=True) for shock in self.shocks
         ]
         data["channels"] = {name: channel.model_dump(mode="json") for name, channel in self.channels.items()}
         data |= written(self.wall, self.walls)
+        if self.policies:
+            data["policies"] = told_policies(self.policies)
         plain: dict[str, Any] = _without_none(data)
         return plain
 
@@ -342,9 +296,8 @@ class Scenario(Section):
         data.pop("trace", None)
         said = [data, sorted(self._origin.inputs.items())]
         measured = [METRICS.known(name).of for name in self.metrics]
-        if made := origins(
-            [*self.shocks, *self.channels.values(), *(each.wall for each in self.standing), *measured, *self.generators]
-        ):
+        named = [*self.shocks, *self.channels.values(), *(each.wall for each in self.standing), *self.policies]
+        if made := origins([*named, *measured, *self.generators]):
             said.append(made)  # a plug-in whose code has changed never continues an old run
         text = json.dumps(said, sort_keys=True, allow_nan=False)
         seen = hashlib.sha256(text.encode())
@@ -384,6 +337,28 @@ class Scenario(Section):
         from sim.scenario.override import override
 
         return override(self, changes)
+
+    def quarter(self, name: str) -> Scenario:
+        """Return the stress test of one quarter of a ramp, a scenario that can be run.
+
+        Parameters
+        ----------
+        name : str
+            Such as ``"2022Q1"``.
+
+        Returns
+        -------
+        Scenario
+            In time, with its keys as they are in that quarter.
+
+        Raises
+        ------
+        UsageError
+            If this is no ramp, or it has no such quarter.
+        """
+        from sim.scenario.quarters import quarter
+
+        return quarter(self, name)
 
     def _repr_html_(self) -> str:
         from sim.scenario.card import card

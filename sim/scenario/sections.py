@@ -78,3 +78,66 @@ class HoldingsSource(TableSource):
 
     fair_value_share: float = Field(default=1.0, ge=0, le=1)
     """Share marked to market where the table does not say; the rest realises its loss when sold, 1."""
+
+
+class AgentSources(Section):
+    """Where agents come from."""
+
+    banks: TableSource
+    """Balance sheets of the banks."""
+
+    tech_firms: TableSource | None = None
+    """Technology firms: providers of cloud, software, models, data and payment technology."""
+
+    platforms: TableSource | None = None
+    """Internet platforms: distribution, co-lending, payments and electronic money."""
+
+    funds: TableSource | None = None
+    """Funds, such as money-market funds that a platform sponsors."""
+
+
+class LayerSources(Section):
+    """Where layers come from."""
+
+    interbank: LayerSource | None = None
+    """Claims of banks on banks; row = creditor."""
+
+    overnight: LayerSource | None = None
+    """Claims of banks on banks that fall due every day."""
+
+    accounts: TableSource | None = None
+    """What firms, platforms and funds keep at banks; row = depositor."""
+
+    lending: TableSource | None = None
+    """Loans of banks to technology firms and platforms; row = bank."""
+
+    services: TableSource | None = None
+    """Who depends on whose service: ``user, provider, function, share, criticality, backup``."""
+
+    payments: TableSource | None = None
+    """Payments on a normal day: ``payer, payee, amount``."""
+
+    distribution: TableSource | None = None
+    """Part of a bank's deposits that a platform has brought: ``bank, platform, share``."""
+
+    pools: TableSource | None = None
+    """Who funds the loans that a platform has originated: ``platform, funder, share``."""
+
+
+class SystemSource(Section):
+    """The system before the shock."""
+
+    currency: str = Field(default="", max_length=40)
+    """Unit of all money, such as ``EUR million``."""
+
+    agents: AgentSources
+    """Who there is."""
+
+    layers: LayerSources = LayerSources()
+    """Who is exposed to whom."""
+
+    holdings: HoldingsSource | None = None
+    """Who holds which securities."""
+
+    assets: TableSource | None = None
+    """Markets: depth, issuer, lowest price."""

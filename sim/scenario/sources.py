@@ -7,8 +7,7 @@ from collections.abc import Mapping
 
 from sim.networks.base import Generator, Maker
 from sim.networks.tables import TableGenerator
-from sim.scenario.schema import AgentSources, LayerSources, SystemSource
-from sim.scenario.sections import LayerSource, Section, TableSource
+from sim.scenario.sections import AgentSources, LayerSource, LayerSources, Section, SystemSource, TableSource
 
 Source = type[LayerSource] | type[TableSource]
 

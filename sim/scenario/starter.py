@@ -84,6 +84,7 @@ def starter(name: str, base: str, scenario: Scenario) -> str:
         "horizon:",
         *_section(scenario.horizon, "  ", always=("steps", "step")),
         "",
+        *_ramp(scenario),
         *_comment("Events, struck in the order written. This list replaces that of the base as a whole."),
         *_shocks(scenario, plain["shocks"]),
         "",
@@ -93,6 +94,7 @@ def starter(name: str, base: str, scenario: Scenario) -> str:
     for each, channel in scenario.channels.items():
         lines += [*_comment(_summary(channel), "  "), f"  {value(each)}:", *_section(channel, "    ")]
     lines += _walls(plain)
+    lines += _policies(plain)
     lines += ["", *_comment("What is reported (sim list metrics)."), "metrics:"]
     lines += [*(f"  - {value(name)}" for name in plain["metrics"]), ""]
     lines += [*_said(told("record"), plain["record"], active=plain["record"] != "metrics"), "", "monte_carlo:"]
@@ -114,6 +116,13 @@ def _shocks(scenario: Scenario, written: list[dict[str, Any]]) -> Iterator[str]:
             yield from _said(facts, said.get(key), active=key in said, indent="    ")
 
 
+def _ramp(scenario: Scenario) -> Iterator[str]:
+    """What differs from quarter to quarter, where the scenario is a ramp."""
+    if scenario.ramp is not None:
+        yield from (*_comment("What differs from quarter to quarter."), "ramp:")
+        yield from (*_section(scenario.ramp, "  ", always=("first", "last")), "")
+
+
 def _walls(plain: dict[str, Any]) -> Iterator[str]:
     """The walls between channels, where the scenario has any."""
     for key in ("wall", "walls"):
@@ -123,6 +132,15 @@ def _walls(plain: dict[str, Any]) -> Iterator[str]:
                 kind = f"kind: {value(each.pop('kind'))}"
                 yield from ((f"  {place}:", f"    {kind}") if key == "wall" else (f"  - {kind}",))
                 yield from _mapping(each, "    ")
+
+
+def _policies(plain: dict[str, Any]) -> Iterator[str]:
+    """What authorities demand, where the scenario has any of it."""
+    if written := plain.get("policies"):
+        yield from ("", *_comment("What authorities demand (sim list policies)."), "policies:")
+        for each in written:
+            yield f"  - kind: {value(each.pop('kind'))}"
+            yield from _mapping(each, "    ")
 
 
 def _section(record: BaseModel, indent: str, always: tuple[str, ...] = ()) -> Iterator[str]:

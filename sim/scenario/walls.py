@@ -139,4 +139,4 @@ def unconserved(walls: Sequence[Named]) -> list[Problem]:
     """
     text = "gives back losses out of nothing, so money is not conserved; it is for attribution, not for policy"
     odd = [each for each in walls if not each.wall.conserves]
-    return [Problem(f"{key}: a wall of kind {wall.name} {text}", key=key) for key, wall in odd]
+    return [Problem(f"{key}: a wall of kind {wall.name} {text}", key=key) for key, wall, _ in odd]

@@ -1,6 +1,6 @@
 """Events: what hits the system from outside, one sort a file; `base` is the contract."""
 
-from sim.shocks import asset_loss, borrower_stress, conduct, outage, price_fall, redemption, rumour
+from sim.shocks import asset_loss, borrower_stress, conduct, innovation, outage, price_fall, redemption, rumour
 from sim.shocks.base import SHOCKS, Shock
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "asset_loss",
     "borrower_stress",
     "conduct",
+    "innovation",
     "outage",
     "price_fall",
     "redemption",

@@ -165,6 +165,8 @@ class BorrowerStress(Shock):
             loss = np.zeros((state.n_agents, state.n_lanes))
             loss[state.banks] = share * named * state.loans[state.banks]
             write_off(state, ledger, loss)
+            if "loans_in_default" in state.by_name and self.loss_given_default > 0.0:
+                state.loans_in_default[state.banks] += share / self.loss_given_default * named[state.banks]
         if self.pools:
             self._mark_down(system, state, ledger, draws, stream, systematic)
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
 from sim.arrays import Float
-from sim.ledger.accounts import LAYER, put_back
+from sim.errors import Problem
+from sim.ledger.accounts import LAYER, pay_or_owe, put_back
 from sim.ledger.balance import summed
-from sim.walls.base import DOORS, WALLS, Path, Wall
+from sim.walls.base import DOORS, WALLS, YEAR, Path, Wall
 from sim.walls.stand import Stand, limited, note
 
 if TYPE_CHECKING:
-    from sim.channels.base import Step
+    from sim.channels.base import Channel, Step
     from sim.state import State
+    from sim.system import System
 
 CLAIMS = Path("claims", ("C_C",), "claims", "what creditors lose on the claims on others as these are cleared")
 LOSSES = Path(
@@ -59,21 +63,100 @@ class Absorbing(Wall):
         F \to F - \sum_i x_i
 
     with the loss :math:`\ell_i` that the source has posted to agent i since the receiving channel last acted. Agents
-    get x in cash, and who bears the wall loses it. Between liquidity and the market or credit it lends instead: cash
-    for what a bank would have to raise by selling, owed to the central bank.
+    get x in cash, and who bears the wall loses it. By a levy :math:`\lambda` those it shields refill the fund, by their
+    assets :math:`A_k` before any event, from the step after it has paid until what it has paid (:math:`P`) is back:
+
+    .. math::
+        y = \min\Big(P, \frac{\lambda \, \Delta t}{250} \sum_{k \text{ alive}} A_k\Big), \qquad
+        y_i = y \, \frac{A_i}{\sum_{k \text{ alive}} A_k}, \qquad F \to F + y, \qquad P \to P - y
+
+    Members of a mutual fund pay all of P back in one step; outside investors lend it until then. Both take money from
+    agents while the crisis lasts, so they are procyclical. Between liquidity and the market or credit the wall lends
+    instead: cash for what a bank would have to raise by selling, owed to the central bank.
 
     References
     ----------
     Basel Committee on Banking Supervision (2014), Capital requirements for bank exposures to central counterparties,
-    for default funds.
+    for default funds; European Union (2014), Regulation 806/2014, article 71, for contributions after the event.
     """
 
-    borne_by: Literal["deposit_insurer", "outside", "central_bank"] = "deposit_insurer"
-    """Who loses what the fund pays: a public guarantee fund, outside investors, or the central bank. What it lends is
-    always the central bank's."""
+    borne_by: Literal["deposit_insurer", "outside", "central_bank", "members"] = "deposit_insurer"
+    """Who loses what the fund pays: a public guarantee fund, outside investors, the central bank, or the banks, firms
+    and platforms that it shields, by their assets, one step later (a mutual fund). What it lends is always the central
+    bank's."""
+
+    levy: float = Field(default=0.0, ge=0, le=1)
+    """What those it shields pay to refill the fund after it has paid, share of their assets per year; 0: nobody
+    refills it."""
 
     paths: ClassVar[tuple[Path, ...]] = (CLAIMS, LOSSES, CASH, LAST)
     has_capacity: ClassVar[bool] = True
+
+    def problems(self, channels: Mapping[str, Channel], system: System, key: str) -> list[Problem]:
+        """Return why this wall cannot stand in this scenario.
+
+        Parameters
+        ----------
+        channels : mapping of str to Channel
+            Those that act.
+        system : System
+            What is played on.
+        key : str
+            Dotted key of the wall.
+
+        Returns
+        -------
+        list of Problem
+            Empty when all is well.
+        """
+        found, odd = [], [("levy", self.levy > 0.0), ("borne_by", self.borne_by == "members")]
+        if self.way in (CASH, LAST):
+            said = "the wall lends here, and what it lends is owed back; leave it out"
+            found += [Problem(f"{key}.{name}: {said}", key=f"{key}.{name}") for name, given in odd if given]
+        elif all(given for _, given in odd):
+            said = "members pay all of it back in one step, so there is nothing to refill; leave it out"
+            text = f"{key}.levy: {said}"
+            found.append(Problem(text, key=f"{key}.levy"))
+        return found
+
+    def turn(self, stand: Stand, step: Step) -> None:
+        """Raise the levy, as long as the fund has paid more than has come back.
+
+        Parameters
+        ----------
+        stand : Stand
+            The wall in this run.
+        step : Step
+            The one that begins.
+        """
+        owed = stand.memory.get("owed")
+        if owed is None or not owed.any():
+            return
+        base, rows = np.zeros_like(stand.assets), step.state.debtors
+        base[rows] = stand.assets[rows] * (step.state.alive[rows] > 0.0)
+        whole = summed(base)
+        most = (
+            np.where(whole > 0.0, np.inf, 0.0) if self.borne_by == "members" else self.levy / YEAR * step.days * whole
+        )
+        due = np.minimum(owed, most)
+        owed -= due
+        stand.left = stand.left + due
+        self._collect(stand, step, due * np.divide(base, whole, out=np.zeros_like(base), where=whole > 0.0))
+
+    @property
+    def payer(self) -> str:
+        """The sector whose money it pays out."""
+        return "outside" if self.borne_by == "members" else self.borne_by
+
+    def _collect(self, stand: Stand, step: Step, bill: Float) -> None:
+        """Bring what members pay to whose money it was."""
+        state, ledger = step.state, step.ledger
+        received, row = np.zeros_like(bill), state.row(self.payer)
+        received[row] = summed(bill)
+        pay_or_owe(state, ledger, bill, received, stand.source)
+        if self.borne_by == "central_bank":  # reserves that come home are no longer anybody's
+            ledger.settle("cash", row, received[row], np.zeros(state.n_lanes), stand.source)
+        note(state, "wall_levied", summed(bill[state.banks]))
 
     def act(self, stand: Stand, step: Step, when: str) -> None:
         """Make good losses, or lend, before the receiving channel acts.
@@ -132,19 +215,21 @@ class Absorbing(Wall):
         step.walls.made_good(stand.origin)[rows] += paid
         self._give(stand, step, paid, total)
         note(step.state, "wall_absorbed", total)
+        if self.levy > 0.0 or self.borne_by == "members":
+            stand.remembered("owed", total)[...] += total
         return paid
 
     def _give(self, stand: Stand, step: Step, paid: Float, total: Float) -> None:
-        """Post it: cash of who bears the wall, into the accounts of those who keep none."""
+        """Post it: cash of who bears the wall, into the accounts of those who keep no reserves."""
         state, ledger, rows = step.state, step.ledger, step.state.debtors
         received = np.zeros((state.n_agents, state.n_lanes))
         received[rows] = paid
         if self.borne_by == "central_bank":
             ledger.create("cash", rows, paid, stand.source)
         else:
-            ledger.fund_investors(total, stand.source, self.borne_by)
+            ledger.fund_investors(total, stand.source, self.payer)
             given = np.zeros_like(received)
-            given[state.row(self.borne_by)] = total
+            given[state.row(self.payer)] = total
             ledger.pay(given, received, stand.source)
         received[state.banks] = 0.0
         if LAYER in state.layers:

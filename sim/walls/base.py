@@ -78,17 +78,17 @@ class Path:
 
 
 class Trigger(Part):
-    """When a wall is put up: by what an authority has seen, some time later and not exactly."""
+    """When a wall is put up or a buffer released: by what an authority has seen, some time later and not exactly."""
 
     observed: str
     """Metric that is watched, such as ``price_decline``; authorities see prices, sales, withdrawals,
     defaults, liquidity coverage, service and backlogs, never beliefs."""
 
     above: float | None = None
-    """Value above which the wall is put up, in the unit of the metric."""
+    """Value above which it goes off, in the unit of the metric."""
 
     below: float | None = None
-    """Value below which it is put up, in the unit of the metric."""
+    """Value below which it goes off, in the unit of the metric."""
 
     lag: float = Field(default=1.0, ge=0, le=10_000)
     """Age of what is seen, at least one step, days."""
@@ -223,6 +223,17 @@ class Wall(Plugin):
             In the same order.
         """
         return dict(channels)
+
+    def turn(self, stand: Stand, step: Step) -> None:
+        """Do what the wall does at the beginning of every step, whether it stands or not.
+
+        Parameters
+        ----------
+        stand : Stand
+            The wall in this run.
+        step : Step
+            The one that begins.
+        """
 
     def act(self, stand: Stand, step: Step, when: str) -> None:
         """Do what the wall does at one of the moments of its path.

@@ -24,10 +24,13 @@ class Named(NamedTuple):
         Dotted key.
     wall : Wall
         One wall, no cell of the matrix without a kind.
+    stream : str
+        Whose luck the error of its trigger is, where it is not its own.
     """
 
     key: str
     wall: Wall
+    stream: str = ""
 
 
 def by_letter(channels: Mapping[str, Any]) -> dict[str, str]:
@@ -66,7 +69,7 @@ def problems(walls: Sequence[Named], channels: Mapping[str, Channel], mode: str,
         Empty when all is well.
     """
     found: list[Problem] = []
-    for key, wall in walls:
+    for key, wall, _ in walls:
         if wall.way is None:
             continue  # told when the scenario was read
         there = by_letter(channels)

@@ -30,6 +30,8 @@ class Stand:
         1 in lanes where it stands now.
     left : float64[n_lanes], currency
         What it can still take on.
+    assets : float64[n_agents, n_lanes], currency
+        Of those it shields, before any event; 0 for others.
     """
 
     wall: Wall
@@ -39,6 +41,7 @@ class Stand:
     shields: Bool
     holds: Float
     left: Float
+    assets: Float
     memory: dict[str, Float] = field(default_factory=dict)
     """What it keeps from step to step, float64[n_rows, n_lanes], by name."""
     kept: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -109,7 +112,7 @@ def note(state: State, name: str, amount: Float) -> None:
     state : State
         Holds it in its memory.
     name : str
-        ``wall_cost``, ``wall_absorbed`` or ``wall_lent``.
+        ``wall_cost``, ``wall_absorbed``, ``wall_levied`` or ``wall_lent``.
     amount : float64[n_lanes], currency
         What is added.
     """

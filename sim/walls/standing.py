@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sim.arrays import Float
 from sim.ledger.balance import claims_carried, total_assets
-from sim.metrics import METRICS
 from sim.state import State
 from sim.walls.absorbing import CLAIMS, Absorbing, door
 from sim.walls.base import YEAR, Wall
 from sim.walls.placed import Named, by_letter
 from sim.walls.stand import Stand, note
+from sim.walls.watch import Clock, Watch
 
 if TYPE_CHECKING:
     from sim.channels.base import Channel, Step, TightView
     from sim.streams import Draws
     from sim.system import System
-
-NEVER = -1.0
-"""Time since a trigger that has not gone off."""
 
 
 def raised(matrix: Mapping[str, Wall], walls: Sequence[Wall]) -> tuple[Named, ...]:
@@ -142,8 +139,9 @@ class Walls:
         names = by_letter(channels)
         self.stands: list[Stand] = []
         self._at: dict[tuple[str, str], list[Stand]] = {}
-        self._history: dict[str, list[Float]] = {}
-        self._since = [np.full(lanes, NEVER) for _ in walls]
+        self._watch = Watch()
+        self._clocks: list[Clock] = []
+        self._streams: list[str] = []
         self._made_good: dict[str, Float] = {}
         self._credible, self._cost = [], []
         assets = total_assets(system.state(1, ("shock",)))
@@ -153,12 +151,14 @@ class Walls:
                 continue
             shields = system.target(wall.among, draws.draws) if wall.among else everyone
             left = np.full(lanes, np.inf if wall.capacity is None else wall.capacity)
-            stand = Stand(wall, way, source, names[wall.between[0]], shields, np.zeros(lanes), left)
+            mine = np.where(shields, assets, 0.0)
+            stand = Stand(wall, way, source, names[wall.between[0]], shields, np.zeros(lanes), left, mine)
             self.stands.append(stand)
+            self._clocks.append(Clock(lanes, wall.delay, wall.duration))
+            self._streams.append(each.stream or f"walls.{source}.noise")
             luck = draws.uniform(f"walls.{source}.credibility", ("wall",), 0)[0]
             self._credible.append((luck < wall.credibility).astype(np.float64))
-            mine = np.where(shields, assets, 0.0)[state.people]
-            self._cost.append(wall.cost / YEAR * mine.sum(axis=0))
+            self._cost.append(wall.cost / YEAR * mine[state.people].sum(axis=0))
             for moment in door(way, wall.between):
                 self._at.setdefault(moment, []).append(stand)
         self._names = names
@@ -171,45 +171,24 @@ class Walls:
         step : Step
             The one that begins.
         """
-        watched = {stand.wall.trigger.observed for stand in self.stands if stand.wall.trigger is not None}
-        for name in sorted(watched):
-            self._history.setdefault(name, []).append(METRICS.known(name).of(step.system, step.state).copy())
+        self._watch.look((stand.wall.trigger for stand in self.stands), step)
         for place, stand in enumerate(self.stands):
             up = self._up(place, stand, step) * self._credible[place]
             for letter in stand.wall.between.split("_"):
                 up = up * (step.switches[self._names[letter]] > 0.0)
             stand.holds = up
+            stand.wall.turn(stand, step)
             if stand.wall.cost > 0.0:
                 note(step.state, "wall_cost", self._cost[place] * step.days)
 
     def _up(self, place: int, stand: Stand, step: Step) -> Float:
         """Whether a wall stands in the step, float64[n_lanes], 1."""
-        wall, since = stand.wall, self._since[place]
-        last = np.inf if wall.duration is None else wall.delay + wall.duration
+        wall = stand.wall
         if wall.trigger is None:
+            last = np.inf if wall.duration is None else wall.delay + wall.duration
             time = (step.number - 1) * step.days
-            return np.full(since.size, float(wall.delay <= time < last))
-        fired = self._fired(stand, step)
-        # once its time is over it is put up again only when what was seen has been well in between
-        over = ~fired if wall.duration is None else ~fired & (since >= last)
-        since[over] = NEVER
-        since[(since == NEVER) & fired] = 0.0
-        up = ((since >= wall.delay) & (since < last)).astype(np.float64)
-        since[since != NEVER] += step.days
-        return up
-
-    def _fired(self, stand: Stand, step: Step) -> Any:
-        """Whether what is seen, late and with an error, has gone too far, bool[n_lanes]."""
-        trigger = stand.wall.trigger
-        history = self._history[trigger.observed] if trigger is not None else []
-        age = 1 if trigger is None else max(1, round(trigger.lag / step.days))
-        if trigger is None or len(history) < age:
-            return np.zeros(stand.holds.size, dtype=np.bool_)
-        seen = history[-age]
-        if trigger.noise > 0.0 and step.draws is not None:
-            error = step.draws.normal(f"walls.{stand.source}.noise", ("authority",), step.number)[0]
-            seen = seen * (1.0 + trigger.noise * error)
-        return seen > trigger.above if trigger.above is not None else seen < (trigger.below or 0.0)
+            return np.full(stand.holds.size, float(wall.delay <= time < last))
+        return self._clocks[place].up(self._watch.fired(wall.trigger, self._streams[place], step), step.days)
 
     def act(self, when: str, phase: str, step: Step) -> None:
         """Let walls act before or after a phase.

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import sim
-from sim.analysis.walls import _share, wall_value
+from sim.analysis.walls import share, wall_value
 from sim.errors import UsageError
 
 
@@ -62,9 +62,9 @@ def test_a_scenario_without_walls_has_no_value_of_walls() -> None:
 
 def test_the_interval_of_a_rate_holds_at_its_ends() -> None:
     # Wilson at 0 of 10: upper end z^2 / (n + z^2) = 3.8415 / 13.8415
-    none = _share(0, 10, 0.95)
+    none = share(0, 10, 0.95)
     assert none.low == 0.0
     assert_allclose(none.high, 3.841458820694124 / 13.841458820694124)
-    half = _share(5, 10, 0.95)
+    half = share(5, 10, 0.95)
     assert_allclose([half.value, half.low + half.high], [0.5, 1.0])
-    assert np.isnan(_share(0, 0, 0.95).value)
+    assert np.isnan(share(0, 0, 0.95).value)

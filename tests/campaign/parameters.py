@@ -39,6 +39,7 @@ SCENARIOS: dict[Callable[[int], None], str] = {
     signatures.test_one_model_for_all_fattens_the_tail: "model_monoculture",
     signatures.test_a_rule_takes_credit_before_it_takes_losses: "stake_rule",
     signatures.test_adoption_fattens_the_tail_without_a_kink: "digital_ramp",
+    signatures.test_a_sandbox_costs_time_and_shifts_the_frontier: "sandbox",
 }
 
 

@@ -128,3 +128,26 @@ def test_what_cannot_be_played_is_refused(market, mode, text):
     system = two_banks()
     with pytest.raises(InputError, match=text):
         played(system, market, mode=mode)
+
+
+def test_a_market_whose_holders_are_down_is_less_deep():
+    # B0 holds 100 of 250 in a0 and nothing in a1; with half of its service gone, and eta 0.5, a0 loses a tenth of depth
+    system = system_of(
+        np.zeros((2, 2)), [400.0, 400.0], [420.0, 600.0], [[100.0, 0.0], [150.0, 80.0]], depth=[1000.0, 500.0]
+    )
+    shocks = [{"kind": "outage", "target": "B0", "service": 0.5, "duration": {"fixed": 1.0}}]
+    depths, steps = {}, {"mode": "dynamic", "horizon": {"steps": 2}, "shocks": shocks}
+    for halt in (0.0, 0.5):
+        scenario = scenario_of(system, channels={"operational": {}, "market": {"halt": halt}}, **steps)
+        play = Simulation(system, scenario, np.arange(2), seed=1)
+        play.step()
+        depths[halt] = play.channels["market"].depth(play._given("market"))[:, 0]
+        play.step()
+        assert_allclose(play.channels["market"].depth(play._given("market"))[:, 0], [1000.0, 500.0])
+    assert_allclose(depths[0.0], [1000.0, 500.0])
+    assert_allclose(depths[0.5], [900.0, 500.0])
+    # a sale of 50 then costs a0 50 / 900 of its price under linear impact
+    step = play._given("market")
+    step.state.service[0] = 0.5
+    sell = np.array([[0.5], [0.0]]) * np.ones(step.state.n_lanes)
+    assert_allclose(play.channels["market"].fall(step, sell)[:, 0], [50.0 / 900.0, 0.0])

@@ -39,7 +39,8 @@ def played(name: str) -> dict:
 def test_new_file_plays_what_its_base_does(sim: Call, base: str) -> None:
     code, out, err = sim("new", "mine", "--from", base)
     assert (code, out) == (0, "mine.yaml\n")
-    assert err == "next: sim validate mine.yaml; sim run mine.yaml --draws 200\n"
+    command = "run" if load(base).ramp is None else "ramp"
+    assert err == f"next: sim validate mine.yaml; sim {command} mine.yaml --draws 200\n"
     assert played("mine.yaml") == played(base)
     assert load("mine.yaml").name == "mine"
     assert sim("validate", "mine.yaml")[0] == 0

@@ -54,6 +54,15 @@ CASES = {
         ],
         {"liquidity": {"depositors": {"uninsured": {"hazard": 1.0}}}, "market": {}, "credit": RANKS},
     ),
+    # pledged shares fall; B0 is recapitalised by subordinated and term debt, at a cost, and B3 cannot be
+    "bail-in": (
+        [
+            {"kind": "price_fall", "falls": {"TECHEQ": 0.35}},
+            {"kind": "asset_loss", "target": "B0", "size": 0.13},
+            {"kind": "asset_loss", "target": "B3", "size": 0.4, "at": 2},
+        ],
+        {"credit": RANKS | {"pledges": {"share": 0.3}, "resolution": {"bail_in": "term", "cost": 0.01}}},
+    ),
     # a failed bank is repaid, and its platform's guarantee called, after its book was sold
     "after failure": ([POOL_FALLS | {"at": 2}], {"credit": RANKS}),
 }
@@ -70,6 +79,10 @@ def parts(case):
         start["cash"][system.ids.index("P0")] = 20.5
         traits = system.traits | {"guarantee": system.traits["guarantee"] * 2.0}
         system = replace(system, start=start, traits=traits)
+    if case == "bail-in":
+        debt, rest = np.zeros(len(system.ids)), system.start["other_liabilities"].copy()
+        debt[0], rest[0] = 20.0, rest[0] - 20.0
+        system = replace(system, start=system.start | {"subordinated": debt, "other_liabilities": rest})
     return system, scenario_of(system, mode="dynamic", horizon={"steps": 3}, shocks=shocks, channels=channels)
 
 

@@ -41,6 +41,7 @@ def dynamic(case: str) -> Simulation:
 
 def shipped_one(name: str) -> Simulation:
     scenario = load(name)
+    scenario = scenario if scenario.ramp is None else scenario.quarter(scenario.ramp.last)
     return Simulation(build(scenario, seed=7), scenario, np.arange(5), 7)
 
 

@@ -18,6 +18,9 @@ OPEN: dict[str, Any] = {"wall": {}, "walls": []}
 pytestmark = pytest.mark.parametrize("seed", SEEDS)
 
 
+load = cache(sim.load)
+
+
 @cache
 def system(name: str, seed: int) -> sim.System:
     return sim.build(name, seed=seed)
@@ -25,7 +28,7 @@ def system(name: str, seed: int) -> sim.System:
 
 def played(name: str, seed: int, on: str, changes: dict[str, Any] | None = None) -> Block:
     """Play a scenario that differs in some keys, on the system of another one that is built once."""
-    simulation = Simulation(system(on, seed), sim.load(name).override(changes or {}), np.arange(DRAWS), seed)
+    simulation = Simulation(system(on, seed), load(name).override(changes or {}), np.arange(DRAWS), seed)
     block = simulation.play()
     assert max(block.gaps.values()) < 1e-12
     return block
@@ -36,9 +39,9 @@ def last(block: Block, metric: str) -> float:
 
 
 def test_a_gate_that_is_seen_coming_advances_the_run(seed: int) -> None:
-    free = played("announced_gate", seed, "cn100", OPEN | {"horizon.steps": 8})
-    surprise = played("announced_gate", seed, "cn100", {"horizon.steps": 8, "wall.L_L.anticipation": 0.0})
-    seen = played("announced_gate", seed, "cn100", {"horizon.steps": 8})
+    free = played("announced_gate", seed, "cn100", OPEN | {"horizon.steps": 6})
+    surprise = played("announced_gate", seed, "cn100", {"horizon.steps": 6, "wall.L_L.anticipation": 0.0})
+    seen = played("announced_gate", seed, "cn100", {"horizon.steps": 6})
     closes = 3  # the fourth day is the last on which anything is paid
     before = {name: float(block.metrics["redemptions"][closes].mean()) for name, block in
               (("free", free), ("surprise", surprise), ("seen", seen))}  # fmt: skip
@@ -49,14 +52,14 @@ def test_a_gate_that_is_seen_coming_advances_the_run(seed: int) -> None:
 
 
 def test_a_mandate_of_several_clouds_helps_where_providers_work_at_capacity(seed: int) -> None:
-    without = played("multi_cloud", seed, "multi_cloud", OPEN | {"horizon.steps": 8})
-    with_mandate = played("multi_cloud", seed, "multi_cloud", {"horizon.steps": 8})
+    without = played("multi_cloud", seed, "multi_cloud", OPEN | {"horizon.steps": 5})
+    with_mandate = played("multi_cloud", seed, "multi_cloud", {"horizon.steps": 5})
     assert last(with_mandate, "lost_service") < 0.85 * last(without, "lost_service")
 
 
 def test_the_same_mandate_harms_where_overload_destroys_service(seed: int) -> None:
-    without = played("multi_cloud_congestion", seed, "multi_cloud", OPEN | {"horizon.steps": 8})
-    with_mandate = played("multi_cloud_congestion", seed, "multi_cloud", {"horizon.steps": 8})
+    without = played("multi_cloud_congestion", seed, "multi_cloud", OPEN | {"horizon.steps": 5})
+    with_mandate = played("multi_cloud_congestion", seed, "multi_cloud", {"horizon.steps": 5})
     assert last(with_mandate, "lost_service") > 1.05 * last(without, "lost_service")
     assert last(with_mandate, "system_loss") > last(without, "system_loss")
 
@@ -64,7 +67,7 @@ def test_the_same_mandate_harms_where_overload_destroys_service(seed: int) -> No
 def test_the_preset_of_walls_costs_more_than_it_saves_in_a_mild_stress_and_saves_in_a_severe_one(seed: int) -> None:
     net = []
     for size in (0.015, 0.05):
-        changes = {"horizon.steps": 20, "shocks.0.size": size}
+        changes = {"horizon.steps": 12, "shocks.0.size": size}
         free, walled = (played(name, seed, "cn100", changes) for name in ("risk_wall_open", "risk_wall"))
         lost = last(walled, "system_loss") + last(walled, "wall_absorbed")
         assert lost < last(free, "system_loss")

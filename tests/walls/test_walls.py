@@ -23,6 +23,9 @@ from tests.systems import scenario_of, system_of
 METRICS = ["system_loss", "contagion_loss", "defaults", "insurer_loss", "wall_absorbed", "wall_lent", "wall_cost"]
 
 
+load = cache(sim.load)
+
+
 @cache
 def base(seed: int = 7) -> sim.System:
     return sim.build("cn100", seed=seed)
@@ -36,7 +39,7 @@ def eu48() -> sim.System:
 def played(
     name: str, changes: dict[str, Any], system: sim.System, draws: int = 8, seed: int = 7
 ) -> tuple[Block, State]:
-    simulation = Simulation(system, sim.load(name).override(changes), np.arange(draws), seed)
+    simulation = Simulation(system, load(name).override(changes), np.arange(draws), seed)
     block = simulation.play()
     assert max(block.gaps.values()) < 1e-12  # closure, and every instrument against its entries, after every step
     return block, simulation.state
@@ -66,7 +69,7 @@ def test_every_kind_passes_everything_as_its_permeability_nears_one() -> None:
     steps = {"horizon.steps": 6}
     bare, _ = played("combined_stress", steps, base())
     cells = {f"wall.{pair}.permeability": 1.0 - 2.0**-52 for pair in STANDARD}
-    scenario = sim.load("combined_stress").override(cells)
+    scenario = load("combined_stress").override(cells)
     assert {each.wall.name for each in scenario.standing} == set(WALLS.names()) - {"standard", "diagnostic"}
     walled, _ = played("combined_stress", steps | cells, base())
     for metric in ("system_loss", "market_loss", "operational_loss", "reputation_loss"):
@@ -82,7 +85,7 @@ def test_books_close_and_the_waterfall_holds_behind_every_cell(place: int) -> No
         "shocks.0.target": "banks[largest]",
         "metrics": METRICS,
     } | cells
-    simulation = Simulation(base(), sim.load("combined_stress").override(changes), np.arange(8), 7)
+    simulation = Simulation(base(), load("combined_stress").override(changes), np.arange(8), 7)
     block = simulation.play()
     assert max(block.gaps.values()) < 1e-12
     waterfall_closes(simulation.state, simulation.system)
@@ -101,7 +104,7 @@ def test_a_lane_is_the_same_alone_and_in_a_block() -> None:
     cells = {f"wall.{pair}": {"permeability": 0.3, "credibility": 0.5} for pair in ("C_M", "M_M", "R_L", "O_L")}
     cells["wall.C_C"] = {"kind": "absorbing", "permeability": 0.3, "capacity": 5.0, "credibility": 0.5}
     changes = {"horizon.steps": 6, "shocks.0.size": 0.06, "metrics": METRICS} | cells
-    scenario = sim.load("combined_stress").override(changes)
+    scenario = load("combined_stress").override(changes)
     block = Simulation(base(), scenario, np.arange(16), 7).play()
     alone = Simulation(base(), scenario, np.array([11]), 7).play()
     for metric in METRICS:
@@ -207,7 +210,7 @@ def test_a_diagnostic_wall_and_an_infinite_fund_differ_in_the_ledger_alone() -> 
 
 
 def test_a_diagnostic_wall_warns_that_money_is_not_conserved() -> None:
-    scenario = sim.load("combined_stress").override({"wall.C_M": {"kind": "diagnostic"}})
+    scenario = load("combined_stress").override({"wall.C_M": {"kind": "diagnostic"}})
     assert any("money is not conserved" in problem.message for problem in scenario.warnings)
 
 
@@ -275,7 +278,7 @@ def test_depositors_behind_an_informational_wall_run_less() -> None:
 
 
 def test_separate_brands_are_less_thought_of_together() -> None:
-    scenario = sim.load("cn100").override({"wall.R_R.permeability": 0.5})
+    scenario = load("cn100").override({"wall.R_R.permeability": 0.5})
     simulation = Simulation(base(), scenario.override({"horizon.steps": 1}), np.arange(1), 7)
     reputation: Any = simulation.channels["reputation"]
     assert reputation.similarity.weight == 0.5 * scenario.channels["reputation"].similarity.weight  # type: ignore[attr-defined]
@@ -310,7 +313,7 @@ def test_running_cost_is_that_of_the_shielded_and_the_time() -> None:
 
 
 def test_a_cell_without_a_kind_becomes_its_usual_walls() -> None:
-    scenario = sim.load("cn100").override({"wall": {"C_C": 0.25, "O_L": 0.4, "R_R": 1.0}})
+    scenario = load("cn100").override({"wall": {"C_C": 0.25, "O_L": 0.4, "R_R": 1.0}})
     found = [(each.key, each.wall.name, each.wall.path, each.wall.permeability) for each in scenario.standing]
     assert found == [
         ("wall.C_C", "structural", "interbank", 0.5),  # two walls that let 0.25 through together
@@ -323,17 +326,17 @@ def test_a_cell_without_a_kind_becomes_its_usual_walls() -> None:
 
 
 def test_a_kind_of_its_own_replaces_the_usual_walls_of_one_cell() -> None:
-    scenario = sim.load("cn100").override({"wall": {"C_C": {"kind": "structural", "cap": 0.25}, "M_M": 0.5}})
+    scenario = load("cn100").override({"wall": {"C_C": {"kind": "structural", "cap": 0.25}, "M_M": 0.5}})
     assert [each.wall.name for each in scenario.standing] == ["structural", "temporal"]
 
 
 def test_every_pair_of_the_matrix_is_known_or_refused_with_the_reason() -> None:
     for pair in PAIRS:
         if pair in STANDARD:
-            assert raised(sim.load("cn100").override({f"wall.{pair}.permeability": 0.5}).wall, ())
+            assert raised(load("cn100").override({f"wall.{pair}.permeability": 0.5}).wall, ())
         else:
             with pytest.raises(InputError, match=r"no code path on which a wall could stand connects|allowed: "):
-                sim.load("cn100").override({f"wall.{pair}.permeability": 0.5})
+                load("cn100").override({f"wall.{pair}.permeability": 0.5})
 
 
 # -- bad input -------------------------------------------------------------------------------------------------------
@@ -368,7 +371,7 @@ def test_every_pair_of_the_matrix_is_known_or_refused_with_the_reason() -> None:
 )
 def test_bad_walls_are_refused_with_the_reason(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError) as caught:
-        sim.load("cn100").override(changes)
+        load("cn100").override(changes)
     assert said in str(caught.value)
 
 
@@ -388,11 +391,14 @@ def test_bad_walls_are_refused_with_the_reason(changes: dict[str, Any], said: st
         ({"wall": {"M_M": {"kind": "absorbing", "path": "losses", "among": "banks[biggest]"}}}, "names no agent"),
         ({"wall": {"O_O": 0.5}, "channels.operational.backup": 0.2}, "this wall would do nothing"),
         ({"wall": {"L_L": {"kind": "temporal", "path": "redemptions", "delay": 2}}}, "it takes no delay"),
+        ({"wall": {"L_M": {"kind": "absorbing", "levy": 0.1}}}, "wall.L_M.levy: the wall lends here"),
+        ({"wall": {"C_C": {"kind": "absorbing", "levy": 0.1, "borne_by": "members"}}}, "there is nothing to refill"),
+        ({"wall": {"C_M": {"kind": "diagnostic", "borne_by": "members"}}}, "nobody pays in"),
     ],
 )
 def test_walls_that_cannot_stand_in_the_scenario_are_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError) as caught:
-        Simulation(base(), sim.load("combined_stress").override(changes), np.arange(1), 7)
+        Simulation(base(), load("combined_stress").override(changes), np.arange(1), 7)
     assert said in str(caught.value)
 
 
@@ -413,7 +419,7 @@ def test_walls_with_an_order_share_a_flow() -> None:
 
 
 def test_static_mode_takes_walls_that_were_there_from_the_start_alone() -> None:
-    scenario = sim.load("ring_of_ten")
+    scenario = load("ring_of_ten")
     assert Simulation(
         sim.build(scenario), scenario.override({"wall.C_C": {"kind": "structural", "cap": 4.0}}), np.arange(1), 1
     )
@@ -422,7 +428,7 @@ def test_static_mode_takes_walls_that_were_there_from_the_start_alone() -> None:
 
 
 def test_walls_survive_being_written_and_read() -> None:
-    scenario = sim.load("risk_wall")
+    scenario = load("risk_wall")
     again = checked(scenario.plain())
     assert again.plain() == scenario.plain()
     assert scenario.standing == again.standing

@@ -134,6 +134,29 @@ class Policy(Plugin):
             found[: system.types["funds"].stop] = True
         return found
 
+    def misfits(self, system: System, key: str) -> list[Problem]:
+        """Return why it cannot bind whom it names: it is about one type of agents.
+
+        Parameters
+        ----------
+        system : System
+            What is played on.
+        key : str
+            Dotted key of the policy.
+
+        Returns
+        -------
+        list of Problem
+            Empty when all are of that type.
+        """
+        others = self.binding(system)
+        others[system.types[self.usual]] = False
+        if not others.any():
+            return []
+        who = system.ids[int(np.flatnonzero(others)[0])]
+        text = f"{key}.among: {who} is none of the {self.usual}, which {self.name} is about"
+        return [Problem(text, key=f"{key}.among")]
+
     def problems(self, channels: Mapping[str, Channel], system: System, key: str) -> list[Problem]:
         """Return why this policy cannot be played in this scenario.
 

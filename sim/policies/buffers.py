@@ -125,7 +125,7 @@ class CapitalBuffer(Buffer):
         list of Problem
             Empty when all is well.
         """
-        found = _only_banks(self, system, key)
+        found = self.misfits(system, key)
         if self.minimum + self.buffer >= 1.0:
             text = f"{key}: minimum + buffer = {self.minimum + self.buffer:g} must be below 1"
             found.append(Problem(text, key=f"{key}.buffer"))
@@ -293,7 +293,7 @@ class LiquidityBuffer(Buffer):
         list of Problem
             Empty when all is well.
         """
-        return _only_banks(self, system, key)
+        return self.misfits(system, key)
 
     def rebuild(self, system: System, channels: Mapping[str, Channel]) -> System:
         """Return the system with what banks have built up: reserves, borrowed from outside investors for long.
@@ -375,15 +375,6 @@ def _counts(seat: Seat, tighter: Bool) -> Bool:
     """For which banks a buffer's line counts: those it binds, of several the tightest, bool[n_banks, n_lanes]."""
     banks = seat.system.types["banks"]
     return np.asarray(seat.binds[banks][:, None] & (tighter | ~seat.also[banks][:, None]))
-
-
-def _only_banks(policy: Policy, system: System, key: str) -> list[Problem]:
-    others = policy.binding(system)
-    others[system.types["banks"]] = False
-    if not others.any():
-        return []
-    who = system.ids[int(np.flatnonzero(others)[0])]
-    return [Problem(f"{key}.among: {who} is no bank, and {policy.name} binds banks only", key=f"{key}.among")]
 
 
 def _of(channels: Mapping[str, Channel]) -> tuple[CoverageRules, Repo]:

@@ -119,12 +119,7 @@ class CoLendingRules(Rule):
             found.append(
                 Problem(f"{key}: own_share, partner_cap and joint_cap are all 0, so nothing is ruled", key=key)
             )
-        others = self.binding(system)
-        others[system.types["platforms"]] = False
-        if others.any():
-            who = system.ids[int(np.flatnonzero(others)[0])]
-            text = f"{key}.among: {who} is no platform; the caps bind the banks that fund the pools of those named"
-            found.append(Problem(text, key=f"{key}.among"))
+        found += self.misfits(system, key)
         return found
 
     @property

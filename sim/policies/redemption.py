@@ -15,7 +15,7 @@ from sim.channels.funds import funds_of
 from sim.errors import Problem
 from sim.kernels.special import log, normal_cdf
 from sim.ledger.accounts import LAYER
-from sim.ledger.balance import summed
+from sim.ledger.balance import summed, total_assets
 from sim.policies.base import POLICIES, YEAR, Policy, Seat
 from sim.system import System
 
@@ -95,7 +95,7 @@ class RedemptionCap(Policy):
         list of Problem
             Empty when all is well.
         """
-        found = []
+        found = self.misfits(system, key)
         if self.among and self.daily_limit > 0.0:
             text = f"{key}.among: the cap on same-day redemption is one for all funds; leave it out, or set"
             found.append(Problem(f"{text} daily_limit: 0", key=f"{key}.among"))
@@ -134,30 +134,25 @@ class RedemptionCap(Policy):
         funds, home = funds_of(system), system.types["households"].start
         gone, held = self._gone(system), system.holdings.copy()
         start, layers = dict(system.start), dict(system.layers)
-        bound = self.binding(system)
-        for place, row in enumerate(range(funds.rows.start, funds.rows.stop)):
-            asset = funds.assets[place]
-            held[home, asset] -= gone[place]
-            held[row, asset] += gone[place]
-            if gone[place] > 0.0:
-                mine = np.where(np.arange(held.shape[1]) == asset, 0.0, (1.0 - self.kept) * held[row])
-                held[row] -= mine
-                held[home] += mine
-                for name in ("cash", "other_liabilities"):
-                    column = start.get(name, np.zeros(len(system.ids))).copy()
-                    moved = (1.0 - self.kept) * column[row]
-                    column[row] -= moved
-                    if name == "cash":
-                        column[home] += moved
-                    start[name] = column
+        owned = total_assets(system.state(1, ("shock",)))[:, 0]
+        part = np.zeros(len(system.ids))
+        np.divide(gone, owned[funds.rows], out=part[funds.rows], where=gone > 0.0)
+        cash = start.get("cash", np.zeros(len(system.ids))).copy()
+        for row, asset, back in zip(range(funds.rows.start, funds.rows.stop), funds.assets, gone, strict=True):
+            mine = np.where(np.arange(held.shape[1]) == asset, 0.0, part[row] * held[row])
+            held[row] -= mine
+            held[home] += mine
+            held[row, asset] += back
+            held[home, asset] -= back
+            cash[home] += part[row] * cash[row]
+            cash[row] -= part[row] * cash[row]
+        start["cash"] = cash
         if LAYER in layers:
             edges = layers[LAYER].csr
-            owner = np.repeat(np.arange(len(system.ids)), np.diff(edges.indptr))
-            mine = bound[owner] & (owner >= funds.rows.start) & (owner < funds.rows.stop)
-            cut = np.where(mine, (1.0 - self.kept) * edges.weights, 0.0)
+            cut = part[np.repeat(np.arange(len(system.ids)), np.diff(edges.indptr))] * edges.weights
             layers[LAYER] = replace(layers[LAYER], csr=edges._replace(weights=edges.weights - cut))
-            back = np.bincount(edges.indices, weights=cut, minlength=len(system.ids))
-            start["deposits_uninsured"] = start.get("deposits_uninsured", np.zeros(len(system.ids))) + back
+            moved = np.bincount(edges.indices, weights=cut, minlength=len(system.ids))
+            start["deposits_uninsured"] = start.get("deposits_uninsured", np.zeros(len(system.ids))) + moved
         return replace(system, holdings=held, start=start, layers=layers)
 
     def retune(self, channels: Mapping[str, Channel]) -> dict[str, Channel]:

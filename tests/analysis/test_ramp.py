@@ -11,6 +11,7 @@ import sim
 from sim.analysis.adoption import Adoption, Benefits, turned
 from sim.analysis.ramp import DIALS, Ramp
 from sim.errors import InputError, UsageError
+from sim.simulation import Simulation
 from tests.report.test_new_figures import clashes
 
 LOSS = {"shocks.0.size": (0.1, 0.6)}
@@ -81,6 +82,32 @@ def test_the_figure_has_no_overlap(digital: Ramp) -> None:
     assert len(bare.plot().axes) == 2
     assert "<table" in digital._repr_html_()
     assert "2022Q3 to 2023Q4, 6 quarters, 8 draws" in repr(digital)
+
+
+def test_the_quarters_as_a_frontier_are_joined_and_marked(digital: Ramp) -> None:
+    tests = replace(digital.frontier, radius=np.array([0.8, 0.9, 0.95, 1.1, 1.2, 1.3]))
+    figure = tests.plot()
+    (ax,) = figure.axes
+    names = [text.get_text() for text in ax.texts]
+    assert {"2022Q3", "2023Q2", "2023Q4", "\u03c1 = 1"} == set(names)
+    shapes = [line.get_marker() for line in ax.lines if line.get_marker() in ("o", "s")]
+    assert shapes == ["o"] * 3 + ["s"] * 3
+    assert clashes(figure) == []
+    apart = replace(tests, paths=("one",) * 3 + ("two",) * 3)
+    assert {"one", "two"} <= {text.get_text() for text in apart.plot().axes[0].texts}
+
+
+def test_contagion_is_negative_where_platforms_honour_their_guarantees() -> None:
+    scenario = sim.load("digital_ramp").override({"ramp.adoption.start": 0.5}).quarter("2022Q1")
+    play = Simulation(sim.build(scenario, seed=7), scenario.override({"horizon.steps": 3}), np.array([8, 10]), 7)
+    block, state = play.play(), play.state
+    credit = state.loss[state.sources.index("credit")]
+    paid = credit[state.rows("platforms")].sum(axis=0)
+    assert (paid[:2] > 1.0).tolist() == [True, False]  # borrowers do badly in draw 8, well in draw 10
+    assert credit[state.banks].sum(axis=0) == pytest.approx(-paid, rel=1e-9)  # what banks gain is what platforms pay
+    contagion = block.metrics["contagion_loss"][-1]
+    assert contagion[0] < 0.0 < contagion[1]
+    assert contagion[0] + paid[0] == pytest.approx(contagion[1], rel=0.2)  # all else is as in any other draw
 
 
 def test_refusals() -> None:

@@ -1,8 +1,8 @@
 """How much memory a run takes: that of many draws against that of few.
 
 ``python -m tests.campaign_runs.memory [--few N] [--many N] [--scenario NAME]`` plays a shipped scenario (by default
-eu48_sovereign, 10^5 and 10^6 draws: about 20 minutes on two idle cores) in two fresh processes and prints the peaks; with
-``--toy`` the draws cost nothing and only the keeping of them is measured (10^6 draws: about 3 minutes).
+eu48_sovereign, 10^5 and 10^6 draws: about 20 minutes on two idle cores) in two fresh processes and prints the peaks;
+with ``--toy`` the draws cost nothing and only the keeping of them is measured (10^6 draws: about 3 minutes).
 """
 
 from __future__ import annotations

@@ -48,6 +48,8 @@ PLACES = {
     "attribute": [("sim attribute ring", ["ring_of_ten"]), ("sim attribute mine.yaml --metric d", ["defaults"])],
     "frontier": [("sim frontier ring", ["ring_of_ten"]), ("sim frontier mine.yaml --benefit d", ["defaults"]),
                  ("sim frontier ring_of_ten --policy a:shocks.0.s", ["a:shocks.0.size.fixed"])],
+    "ramp": [("sim ramp digital", ["digital_ramp"]), ("sim ramp digital_ramp --risk system_l", ["system_loss"]),
+             ("sim ramp digital_ramp --set ramp.adoption.sp", ["ramp.adoption.speed"])],
     "validate": [("sim validate ring", ["ring_of_ten"]), ("sim validate ring_of_ten mi", ["mine.yaml"])],
     "list": [("sim list sc", ["scenarios"])],
     "describe": [("sim describe price_f", ["price_fall"])],
@@ -81,7 +83,7 @@ def test_keys_are_those_of_the_scenario_on_the_line(completed: Complete) -> None
 
 
 def test_ways_to_show_progress(completed: Complete) -> None:
-    for command in ("run", "resume", "sweep", "compare", "attribute", "frontier"):
+    for command in ("run", "resume", "sweep", "compare", "attribute", "frontier", "ramp"):
         assert completed(f"sim {command} --progress l") == ["lines"]
 
 

@@ -585,7 +585,7 @@ def test_bad_policies_are_refused_with_the_reason(policies: Any, said: str) -> N
         ({"policies": [{"kind": "liquidity_buffer"}], "channels.liquidity.enabled": False}, "no channel liquidity"),
         (
             {"policies": [{"kind": "capital_buffer", "among": "platforms"}]},
-            "is no bank, and capital_buffer binds banks",
+            "is none of the banks, which capital_buffer is about",
         ),
         ({"policies": [{"kind": "capital_buffer", "among": "banks[biggest]"}]}, "names no agent"),
         ({"policies": [{"kind": "capital_buffer", "buffer": 0.6}]}, "more debt to investors into equity than it has"),
@@ -610,10 +610,17 @@ def test_bad_policies_are_refused_with_the_reason(policies: Any, said: str) -> N
             "winds down for all its users alike",
         ),
         (
+            {"policies": [{"kind": "redemption_cap", "daily_limit": 0, "among": "banks"}]},
+            "is none of the funds, which redemption_cap is about",
+        ),
+        (
             {"policies": [{"kind": "redemption_cap", "among": "funds[largest]"}]},
             "the cap on same-day redemption is one for all funds",
         ),
-        ({"policies": [{"kind": "co_lending_rules", "among": "banks"}]}, "is no platform; the caps bind the banks"),
+        (
+            {"policies": [{"kind": "co_lending_rules", "among": "banks"}]},
+            "is none of the platforms, which co_lending_rules",
+        ),
         (
             {"policies": [{"kind": "co_lending_rules", "own_share": 0, "partner_cap": 0, "joint_cap": 0}]},
             "so nothing is ruled",

@@ -209,6 +209,19 @@ def test_a_diagnostic_wall_and_an_infinite_fund_differ_in_the_ledger_alone() -> 
     assert_allclose(out_of_nothing["deadweight_loss"][-1], fund["deadweight_loss"][-1] - paid)
 
 
+@pytest.mark.parametrize("cell", ["C_C", "M_M", "M_C"])
+def test_less_comes_through_a_diagnostic_wall_that_lets_less_through(cell: str) -> None:
+    # of no other wall is this a law: who pays for it, waits for it or loses a creditor by it may spread the loss on
+    lost = []
+    for permeability in (1.0, 0.75, 0.5, 0.25, 0.0):
+        wall = {cell: {"kind": "diagnostic", "path": "losses", "permeability": permeability}}
+        changes = {"horizon.steps": 5, "metrics": ["system_loss"], "wall": wall}
+        lost.append(played("eu48_sovereign", changes, eu48(), draws=32)[0].metrics["system_loss"][-1])
+    steps = np.diff(lost, axis=0)
+    assert (steps <= 1e-12 * eu48().scale).all()
+    assert (steps.sum(axis=0) < 0.0).any()
+
+
 def test_a_diagnostic_wall_warns_that_money_is_not_conserved() -> None:
     scenario = load("combined_stress").override({"wall.C_M": {"kind": "diagnostic"}})
     assert any("money is not conserved" in problem.message for problem in scenario.warnings)

@@ -23,6 +23,7 @@ from sim.ledger.entries import Ledger
 from sim.ledger.watched import WatchedLedger
 from sim.metrics import METRICS, Metric
 from sim.plugins import INTERFACE, SORTS, Registry, checkup, installed, origins
+from sim.policies import POLICIES
 from sim.scenario.schema import Scenario
 from sim.shocks import SHOCKS
 from sim.simulation import Simulation, play
@@ -210,18 +211,32 @@ PARAMETERS = {
     "haircut_rise": {"size": 0.1},
     "rule_change": {"target": "banks", "rise": 0.1},
     "rumour": {"target": "B1", "reach": 0.5},
+    "data_security": {"posture": 0.0, "rise": 0.1},
+    "provider_diversification": {"largest_share": 0.6, "backup": 0.6},
+    "early_warning": {"trigger": {"observed": "price_decline", "above": 0.01}},
+}
+HELD_ELSEWHERE = {
+    "redemption": "strikes funds, which the system of the laws lacks; tests/channels/test_funds.py holds it to them",
+    "innovation": "strikes pools, which the system of the laws lacks; tests/shocks/test_innovation.py holds it to them",
 }
 EVERY = [(sort, name) for sort, registry in REGISTRIES.items() for name in registry.names()]
 
 
 @pytest.mark.parametrize(("sort", "name"), EVERY, ids=lambda value: value)
 def test_every_registered_plug_in_keeps_the_laws(sort, name):
-    if name == "redemption":
-        pytest.skip("strikes funds, which the system of the laws lacks; tests/channels/test_funds.py holds it to them")
+    if name in HELD_ELSEWHERE:
+        pytest.skip(HELD_ELSEWHERE[name])
     broken = broken_laws(sort, name, PARAMETERS.get(name, {}))
     if name == "reputation":  # news reaches every bank that is like another, with or without claims: none is isolated
         broken = [each for each in broken if "isolated" not in each]
     assert broken == []
+
+
+def test_a_policy_that_breaks_a_law_is_caught(monkeypatch):
+    monkeypatch.setattr(POLICIES["liquidity_buffer"], "cost", lambda self, seat, step: -np.ones(step.state.n_lanes))
+    assert broken_laws("policies", "liquidity_buffer", {"ratio": 1.2}) == [
+        "what it has cost so far is negative, or falls"
+    ]
 
 
 HIT = "np.maximum(0.0, step.state.loss[0, step.state.banks])"
@@ -307,7 +322,7 @@ def test_the_check_up_without_import_tells_what_the_metadata_show(plug, tmp_path
     touched = f"open({str(tmp_path / 'imported')!r}, 'w').close()"
     plug(touched, points={"sim.channels": {"credit": "mod_y:X", "lost": "no_such_top:X", "odd": "mod_y",
                                            "shock": "mod_y:X", "a.b": "mod_y:X"}})  # fmt: skip
-    plug(touched, package="z", points={"sim.walls": {"w": "mod_z:W"}, "sim.chanels": {"c": "mod_z:C"}})
+    plug(touched, package="z", points={"sim.agents": {"w": "mod_z:W"}, "sim.chanels": {"c": "mod_z:C"}})
     plug(touched, package="p", points={"sim.shocks": {"hit": "mod_p:H"}})
     plug(touched, package="q", points={"sim.shocks": {"hit": "mod_q:H"}})
     found = "\n".join(map(str, checkup(*REGISTRIES.values())))
@@ -317,7 +332,7 @@ def test_the_check_up_without_import_tells_what_the_metadata_show(plug, tmp_path
         "plug-in 'odd' (package y 1.0): 'mod_y' is no module:name",
         "plug-in 'shock' (package y 1.0): the name is not allowed",
         "plug-in 'a.b' (package y 1.0): the name is not allowed",
-        "plug-in 'w' (package z 1.0) is filed under 'sim.walls', and this program has no such plug-ins yet",
+        "plug-in 'w' (package z 1.0) is filed under 'sim.agents', and this program has no such plug-ins yet",
         "filed under 'sim.chanels', and this program has no such group; did you mean 'sim.channels'?",
         "name 'hit' is claimed by packages p 1.0 and q 1.0; remove one or write 'p:hit'",
     ):

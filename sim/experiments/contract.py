@@ -12,12 +12,14 @@ import pandas as pd
 from sim.arrays import Float, Int
 from sim.channels import CHANNELS
 from sim.errors import PluginError, SimError, UnknownNameError
+from sim.experiments.policy_laws import broken_laws as broken_by_policy
 from sim.experiments.valuation_laws import broken_laws as broken_by_valuation
 from sim.experiments.wall_laws import broken_laws as broken_by_wall
 from sim.metrics import METRICS
 from sim.networks.generators import GENERATORS
 from sim.networks.laws import broken_laws as broken_by_generator
 from sim.plugins import Registry
+from sim.policies import POLICIES
 from sim.scenario.schema import Scenario
 from sim.shocks import SHOCKS
 from sim.simulation import Block, Simulation
@@ -32,6 +34,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
     "networks": GENERATORS,
     "valuations": RULES,
     "walls": WALLS,
+    "policies": POLICIES,
 }
 """Sorts of plug-ins that this program reads."""
 
@@ -198,11 +201,11 @@ def broken_laws(
     results; a power of two scales money and nothing else; an isolated agent changes nothing; no number that is not
     finite comes out; a channel that is switched off posts nothing. Those of network generators: `sim.networks.laws`; of
     valuations `sim.experiments.valuation_laws`, and all of these in the credit channel where a scenario takes them; of
-    walls `sim.experiments.wall_laws`.
+    walls `sim.experiments.wall_laws`; of policies `sim.experiments.policy_laws`.
 
     Parameters
     ----------
-    sort : {"channels", "shocks", "metrics", "networks", "valuations", "walls"}
+    sort : {"channels", "shocks", "metrics", "networks", "valuations", "walls", "policies"}
         Sort of plug-in.
     name : str
         As a scenario names it.
@@ -232,8 +235,8 @@ def broken_laws(
         raise UnknownNameError("sort of plug-in", sort, REGISTRIES)
     if sort == "networks":
         return broken_by_generator(name, parameters)
-    if sort == "walls":
-        return broken_by_wall(name, parameters)
+    if sort in ("walls", "policies"):
+        return (broken_by_wall if sort == "walls" else broken_by_policy)(name, parameters)
     thing = REGISTRIES[sort][name]
     found = broken_by_valuation(name, parameters, currency=currency) if sort == "valuations" else []
     if sort == "valuations" and not thing.in_scenario:

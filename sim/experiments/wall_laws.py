@@ -88,7 +88,7 @@ class Case:
         """
         shocks = changes.pop("shocks", EVENTS)
         wall = {"kind": self.name, "permeability": CLOSED} | dict(self.parameters) | changes
-        scenario = _scenario().override({"shocks": list(shocks), "walls": [wall]})
+        scenario = story().override({"shocks": list(shocks), "walls": [wall]})
         given = np.arange(DRAWS) if draws is None else draws
         simulation = Simulation(stage(), scenario, given, SEED, switches=switches)
         made: list[bool] = []
@@ -101,8 +101,14 @@ class Case:
 
 
 @cache
-def _scenario() -> Scenario:
-    """What is played, without walls."""
+def story() -> Scenario:
+    """Return what is played while a wall or a policy is examined, without events.
+
+    Returns
+    -------
+    Scenario
+        All six channels act.
+    """
     changes = {"system.agents.banks": BANKS, "horizon.steps": STEPS, "metrics": list(METRICS), "record": "agents"}
     return load("cn100").override(changes)
 
@@ -116,13 +122,13 @@ def stage() -> System:
     System
         Twelve banks, and everything else that cn100 has.
     """
-    return build(_scenario(), seed=SEED)
+    return build(story(), seed=SEED)
 
 
 @cache
 def _bare() -> Block:
     """The run without a wall."""
-    return Simulation(stage(), _scenario().override({"shocks": list(EVENTS)}), np.arange(DRAWS), SEED).play()
+    return Simulation(stage(), story().override({"shocks": list(EVENTS)}), np.arange(DRAWS), SEED).play()
 
 
 def broken_laws(name: str, parameters: Mapping[str, Any] | None = None) -> list[str]:
@@ -208,7 +214,7 @@ def places(kind: type[Wall], name: str) -> list[dict[str, str]]:
 
 def _open(case: Case) -> Iterator[str]:
     """Open is no wall."""
-    if not _same(_bare(), case.play(permeability=1.0)[0]):
+    if not same(_bare(), case.play(permeability=1.0)[0]):
         yield "with permeability 1 the run is not that without a wall"
     if not _close(_bare(), case.play(permeability=NEARLY)[0]):
         yield "just below permeability 1 more than rounding changes"
@@ -239,14 +245,14 @@ def _destination(case: Case) -> Iterator[str]:
 
 def _lanes(case: Case) -> Iterator[str]:
     """Lanes are independent, and a draw played again is the same."""
-    if not _same(case.played[0], case.play(np.array([ALONE]))[0], np.array([ALONE])):
+    if not same(case.played[0], case.play(np.array([ALONE]))[0], np.array([ALONE])):
         yield f"draw {ALONE}, played again alone, differs from the same draw in a block of {DRAWS}"
 
 
 def _off(case: Case) -> Iterator[str]:
     """A wall before a channel that is switched off posts nothing."""
     wall = _wall(case, WALLS[case.name])
-    letters = {channel.letter: name for name, channel in _scenario().active.items()}
+    letters = {channel.letter: name for name, channel in story().active.items()}
     # the source is off in every other draw, the target in those between
     odd: Float = np.arange(DRAWS, dtype=np.float64) % 2.0
     source, target = (letters[letter] for letter in wall.between.split("_"))
@@ -261,8 +267,21 @@ def _wall(case: Case, kind: type[Wall]) -> Wall:
     return kind.model_validate({"permeability": CLOSED} | dict(case.parameters))
 
 
-def _same(one: Block, two: Block, lanes: Int | None = None) -> bool:
-    """Return whether two blocks hold the same bits, the second those of some lanes of the first."""
+def same(one: Block, two: Block, lanes: Int | None = None) -> bool:
+    """Return whether two blocks hold the same bits, the second those of some lanes of the first.
+
+    Parameters
+    ----------
+    one, two : Block
+        Of the same story.
+    lanes : int64[n_lanes], optional
+        Lanes of the first; all by default.
+
+    Returns
+    -------
+    bool
+        Metrics, equity and who has failed.
+    """
     at = np.arange(one.draws.size) if lanes is None else lanes
     return all(np.array_equal(a[:, at], b) for a, b in _pairs(one, two))
 

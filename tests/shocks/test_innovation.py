@@ -98,6 +98,18 @@ def test_the_expected_share_that_graduates() -> None:
     assert share({"beta": {"a": 1, "b": 15}}) == pytest.approx(Sandbox().screened(1.0, 15.0).share, abs=1e-4)
 
 
+def test_a_draw_is_the_same_alone_and_in_a_block(system: sim.System) -> None:
+    unknown = {"sandbox": TESTED, "months": 9.0, "adverse_rate": {"beta": {"a": 1.0, "b": 15.0}}}
+    block = struck(system, 8, **unknown)
+    shock = {"kind": "innovation", "share": 0.5, **unknown}
+    scenario = sim.load("cn100").override({"shocks": [shock], "horizon.steps": 1, "channels": {}})
+    alone = Simulation(system, scenario, np.array([5]), SEED)
+    alone.step()
+    assert (alone.state.price[:, 0] == block.state.price[:, 5]).all()
+    assert (alone.state.loss[:, :, 0] == block.state.loss[:, :, 5]).all()
+    assert np.unique(block.state.price[system.pools[0].asset, :8]).size > 1  # and draws differ
+
+
 def test_a_platform_without_a_pool_is_refused() -> None:
     changes = {"shocks": [{"kind": "innovation", "pools": "platform_9"}]}
     with pytest.raises(InputError, match=r"shocks\.0\.pools.*platform_9"):

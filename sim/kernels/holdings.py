@@ -129,10 +129,12 @@ def sold_volume(units: Float, share: Float, asset: int, issuing: bool, out: Floa
 
     Parameters
     ----------
-    units, share, issuing : as in `sell_units`
-        Sellers and their shares.
+    units, share : float64[n_rows, n_assets, n_lanes], pieces, and float64[n_rows, n_lanes], 1
+        As in `sell_units`.
     asset : int
         Which.
+    issuing : bool
+        As in `sell_units`.
     out : float64[n_lanes], pieces
         Overwritten; sellers are added in their order.
     """

@@ -54,17 +54,19 @@ class Width:
         return wide
 
     def _level(self) -> int:
-        """The usual width first, then every other that is short enough, then the fastest of them."""
+        """The usual width first; then uphill from the fastest that is known, as far as blocks are short enough."""
         if not self._times:
             return self._first
         fastest = min(self._times.values())
         short = [level for level in LEVELS if level * fastest <= LONGEST and level <= self._widest] or [LEVELS[0]]
         worth = [level for level in short if level >= LEVELS[2]] or short[-1:]
-        untried = [level for level in worth if self._tries.get(level, 0) < TRIES]
-        if untried:
-            return min(untried, key=lambda level: abs(LEVELS.index(level) - LEVELS.index(USUAL)))
         usual = min(worth, key=lambda level: abs(LEVELS.index(level) - LEVELS.index(USUAL)))
-        best = min(worth, key=lambda level: self._times.get(level, float("inf")))
+        best = min(worth, key=lambda level: (self._times.get(level, float("inf")), level != usual))
+        at = worth.index(best)
+        # a run of a few blocks must not spend them all on widths that cannot be the fastest
+        for level in (best, *worth[at + 1 : at + 2], *worth[max(0, at - 1) : at]):
+            if self._tries.get(level, 0) < TRIES:
+                return level
         return usual if self._times.get(usual, float("inf")) <= GAIN * self._times.get(best, float("inf")) else best
 
     def tell(self, draws: int, seconds: float) -> None:

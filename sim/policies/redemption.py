@@ -28,8 +28,8 @@ class RedemptionCap(Policy):
     logarithm, so of a fund that all leave at once a day pays the share
 
     .. math::
-        \frac{E[\min(B, c)]}{E[B]} = \Phi\Big(\frac{\ln(c/b)}{s} - \frac s2\Big)
-        + \frac cb \Big(1 - \Phi\Big(\frac{\ln(c/b)}{s} + \frac s2\Big)\Big)
+        \frac{E[\min(B, c)]}{E[B]} = \Phi\Big(\frac{\ln(c/b)}{s} - \frac{s}{2}\Big)
+        + \frac{c}{b} \Big(1 - \Phi\Big(\frac{\ln(c/b)}{s} + \frac{s}{2}\Big)\Big)
 
     The rest waits, a share in its fund. A fund may be at most `reserve_multiple` times the risk reserves of its
     manager: one that is larger has given the rest back to households before, in kind: they have the deposits and

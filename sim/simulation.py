@@ -15,7 +15,7 @@ from sim.channels.base import PHASES, Channel, Step, TightView
 from sim.contagion.certify import reach
 from sim.contagion.solve import FixedPoint
 from sim.errors import NotFiniteError
-from sim.ledger.audit import audit
+from sim.ledger.audit import audit, take_stock
 from sim.ledger.balance import net_worth
 from sim.ledger.entries import Ledger
 from sim.metrics import measure
@@ -298,15 +298,15 @@ class Simulation:
         self.certified &= found.certified
 
     def _audit(self) -> None:
-        worth = net_worth(self.state)
-        self._finite("equity", worth, self.state.ids)
-        for check, gap in audit(self.ledger, self.system.scale, worth).items():
+        stock = take_stock(self.ledger)
+        self._finite("equity", stock.worth, self.state.ids)
+        for check, gap in audit(self.ledger, self.system.scale, stock).items():
             self.gaps[check] = max(gap, self.gaps.get(check, 0.0))
 
     def _finite(self, what: str, values: Float, agents: tuple[str, ...]) -> None:
-        bad = ~np.isfinite(values)
-        if bad.any():
-            row, lane = (int(k) for k in np.argwhere(bad)[0])
+        good = np.isfinite(values)
+        if not good.all():
+            row, lane = (int(k) for k in np.argwhere(~good)[0])
             raise NotFiniteError(what, agents[row], int(self.draws.draws[lane]), float(values[row, lane]))
 
     def _final(self) -> dict[str, Float]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from sim.agents.base import Decision, View
 from sim.arrays import Float
+from sim.kernels.sheet import deleverage
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,15 @@ def decide(view: BankView | FundingView) -> BankDecision:
     if isinstance(view, FundingView):
         short = (view.coverage < view.coverage_least) | (view.reserves < view.reserves_least)
         return BankDecision(np.zeros(short.shape), short.astype(np.float64))
-    solvent = view.equity > 0.0
-    above = view.assets > view.limit * view.equity
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = (view.assets - view.target * view.equity) / view.marketable
-    sell = np.where(above & solvent, np.minimum(1.0, np.maximum(0.0, share)), 0.0)
-    if view.liquidate:
-        sell = np.where(solvent, sell, 1.0)
-    return BankDecision(np.where(view.marketable > 0.0, sell, 0.0), np.zeros(sell.shape))
+    shape = np.broadcast_shapes(view.assets.shape, view.equity.shape, view.marketable.shape)
+    sell = np.empty(shape)
+    assets, equity, marketable = (_whole(each, shape) for each in (view.assets, view.equity, view.marketable))
+    limit, target = (_whole(each, (shape[0], 1)) for each in (view.limit, view.target))
+    deleverage(assets, equity, marketable, limit, target, view.liquidate, sell)
+    return BankDecision(sell, np.zeros(shape))
+
+
+def _whole(values: Float, shape: tuple[int, ...]) -> Float:
+    """Return values at their full size, as a kernel reads them; a last axis of one stands for any number of lanes."""
+    full = (*shape[:-1], max(shape[-1], np.shape(values)[-1]))
+    return np.ascontiguousarray(np.broadcast_to(values, full))

@@ -15,15 +15,8 @@ from sim.arrays import Float
 from sim.channels.guard import broken, guard
 from sim.contagion.solve import FixedPoint
 from sim.errors import PluginError, Problem, UsageError
-from sim.ledger.balance import (
-    assets_outside,
-    claims_carried,
-    claims_owed,
-    external_debt,
-    securities,
-    shares_issued,
-    traded,
-)
+from sim.kernels.sheet import add_up
+from sim.ledger.balance import appraised, claims_carried, claims_owed, shares_issued
 from sim.ledger.entries import Ledger
 from sim.plugins import Plugin, Registry, foreign, who
 from sim.state import Column, State
@@ -161,16 +154,18 @@ class TightView:
     def __init__(self, state: State, worth: Float, price: Float) -> None:
         self.state, self.worth, self.price = state, worth, price
         self.inside = claims_carried(state, worth)
-        self.book, self.market = securities(state, price)
+        self.book, self.market, self.marketable = appraised(state, price)
         self.sell = np.zeros((0, state.n_lanes))
-        plain = assets_outside(state)
-        owed = claims_owed(state) + external_debt(state)
-        self.debt = owed
-        self.external = plain + self.market
-        self.assets = plain + self.book + self.inside
-        self.equity = self.assets - owed - state.estate_due - state.participations
+        self.external, self.debt, self.assets, self.equity = (np.empty(self.inside.shape) for _ in range(4))
+        add_up(
+            state.book,
+            (state.places["assets"], state.places["debts"]),
+            state.people.stop,
+            (state.real_assets, self.book, self.market, self.inside),
+            (claims_owed(state), state.estate_due, state.participations),
+            *(self.external, self.debt, self.assets, self.equity),
+        )
         self.issued = shares_issued(state, price)
-        self.marketable = traded(state, price, self.market)
 
     @property
     def solvency(self) -> Float:

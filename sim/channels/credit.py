@@ -20,6 +20,7 @@ from sim.channels.winding_up import LEFT_OVER, Terms, pay_out, wind_up
 from sim.contagion.certify import reach
 from sim.contagion.solve import FixedPoint
 from sim.errors import Problem
+from sim.kernels.sheet import fail, mark_down
 from sim.kernels.valuation import CLEARING, VALUATIONS, value, value_slope
 from sim.state import Column, State
 from sim.system import System
@@ -159,10 +160,9 @@ class Credit(Channel):
             Equity below zero (an agent that starts below fails at its first further loss), or ordered to fail. Funds
             have no equity to lose: their shares lose value.
         """
-        line = np.minimum(0.0, state.solvency0)
-        below = (equity <= line) & (equity < state.solvency0) if self.default_at_zero else equity < line
-        failed: Bool = (below | (state.ordered_to_fail > 0.0)) & (state.alive > 0.0)
-        failed[state.debtors.stop :] = False
+        failed = np.empty(equity.shape, dtype=np.bool_)
+        own, orders = np.ascontiguousarray(equity), (state.ordered_to_fail, state.alive)
+        fail(own, state.solvency0, *orders, state.debtors.stop, self.default_at_zero, failed)
         return failed
 
     def _failing(self, step: Step, view: TightView) -> tuple[Bool, Float]:
@@ -219,13 +219,10 @@ class Credit(Channel):
         float64[n_agents, n_lanes], 1
             Value of one unit of claim on each agent; 1 where the channel is off or the debtor is gone.
         """
-        state = step.state
-        rows = np.zeros((state.n_agents, 1))
-        rows[state.debtors] = 1.0
-        acts = step.on * rows * (state.alive > 0.0)
-        out = self._values(step, view)
+        state, out = step.state, np.ascontiguousarray(self._values(step, view))
         # a claim once written down is not written up within the channel: the lattice is walked downwards only
-        return np.asarray(np.where(acts > 0.0, np.minimum(out, state.worth), state.worth))
+        mark_down(state.worth, state.alive, np.ascontiguousarray(step.on), state.debtors.stop, out)
+        return out
 
     def _values(self, step: Step, view: TightView) -> Float:
         """What one unit of claim on each agent is worth, whoever acts."""
@@ -239,7 +236,7 @@ class Credit(Channel):
             estate, (alpha, beta) = self._estate(state, view), self.survives
             own, inside, debt = alpha * estate.external - estate.senior, estate.inside, estate.ordinary
         seen = (view.solvency, state.solvency0, own, inside, debt)
-        value(VALUATIONS[self.valuation], failing.astype(np.float64), *seen, 1.0, beta, self.recovery_rate, out)
+        value(VALUATIONS[self.valuation], failing, *seen, 1.0, beta, self.recovery_rate, out)
         return out
 
     def slope(self, step: Step, view: TightView) -> Float:

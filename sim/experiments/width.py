@@ -7,8 +7,12 @@ from typing import Any
 from sim.experiments.part import PART
 
 LEVELS = (2, 8, 16, 32, 64, 128, 256)
-USUAL = 32
-"""Draws played together where nothing is known: four cache lines of each column."""
+USUAL = 64
+"""Draws played together where nothing is known: eight cache lines of each column. Half as many are as fast in one
+thread, but two of them then wait for the interpreter more often."""
+
+LAST = 32
+"""Draws in the last blocks; still narrower ones cost more than ending together saves."""
 
 LONGEST = 2.0
 """Seconds a block should take at most: progress is told, and a pause comes, after every block."""
@@ -49,7 +53,7 @@ class Width:
             return self._given
         level = min(self._level(), self._widest)
         self._tries[level] = self._tries.get(level, 0) + 1
-        wide = min(level, max(8, -(-self._left // (2 * self._workers)))) if self._left else level
+        wide = min(level, max(LAST, -(-self._left // (2 * self._workers)))) if self._left else level
         self._left = max(0, self._left - wide)
         return wide
 
@@ -63,9 +67,11 @@ class Width:
         usual = min(worth, key=lambda level: abs(LEVELS.index(level) - LEVELS.index(USUAL)))
         best = min(worth, key=lambda level: (self._times.get(level, float("inf")), level != usual))
         at = worth.index(best)
-        # a run of a few blocks must not spend them all on widths that cannot be the fastest
+        # a run of a few blocks must not spend them all on widths that cannot be the fastest: a neighbour is tried once,
+        # and again where it was nearly as fast
         for level in (best, *worth[at + 1 : at + 2], *worth[max(0, at - 1) : at]):
-            if self._tries.get(level, 0) < TRIES:
+            tries, seconds = self._tries.get(level, 0), self._times.get(level, float("inf"))
+            if tries == 0 or (tries < TRIES and seconds <= GAIN * self._times[best]):
                 return level
         return usual if self._times.get(usual, float("inf")) <= GAIN * self._times.get(best, float("inf")) else best
 

@@ -185,6 +185,54 @@ def layer_debts(
 
 
 @kernel
+def value_stocks(
+    creditors: tuple[Int, Index, Float],
+    debtors: tuple[Int, Index, Float],
+    scales: Float,
+    alive: Float,
+    worth: Float,
+    face_out: Float,
+    owed_out: Float,
+    provisions_out: Float,
+    net_out: Float,
+) -> None:
+    """Take stock of the claims of all layers.
+
+    Parameters
+    ----------
+    creditors, debtors : tuple of indptr, indices, weights
+        As in `value_claims` and `value_debts`.
+    scales, alive, worth : float64, 1
+        As in `value_claims`.
+    face_out, owed_out : float64[n_layers, n_agents, n_lanes], currency
+        Overwritten with what creditors hold and debtors owe on each layer at face value.
+    provisions_out : float64[n_agents, n_lanes], currency
+        Overwritten with what creditors have marked down, over all layers.
+    net_out : float64[n_agents, n_lanes], currency
+        Overwritten with claims at what they are carried at less debts, over all layers.
+    """
+    n_layers, n_agents, n_lanes = face_out.shape
+    carried, due = np.empty((n_agents, n_lanes)), np.empty((n_agents, n_lanes))
+    provisions_out[:] = 0.0
+    net_out[:] = 0.0
+    due[:] = 0.0
+    for layer in range(n_layers):
+        kept, drawn, rows, columns = scales[layer, 0], scales[layer, 1], creditors[0][layer], debtors[0][layer]
+        _held(rows, creditors[1], creditors[2], kept, drawn, alive, worth, False, True, face_out[layer])
+        _held(rows, creditors[1], creditors[2], kept, drawn, alive, worth, True, True, carried)
+        _due(columns, debtors[1], debtors[2], kept, drawn, alive, True, owed_out[layer])
+        for i in range(n_agents):
+            for lane in range(n_lanes):
+                provisions_out[i, lane] += face_out[layer, i, lane] - carried[i, lane]
+            for lane in range(n_lanes):
+                net_out[i, lane] += carried[i, lane]
+                due[i, lane] += owed_out[layer, i, lane]
+    for i in range(n_agents):
+        for lane in range(n_lanes):
+            net_out[i, lane] -= due[i, lane]
+
+
+@kernel
 def _ones(worth: Float) -> bool:
     """Tell whether all claims are carried at face value, as in every lane before the first loss."""
     for row in worth:

@@ -34,27 +34,38 @@ def value_holdings(units: Float, fair_value: Float, price: Float, book_out: Floa
 
 
 @kernel
-def value_traded(units: Float, traded: Bool, price: Float, out: Float) -> None:
-    r"""Value what has a market: :math:`\sum_{a \in T} \max(q_{ia}, 0) p_a`.
+def appraise(
+    units: Float, fair_value: Float, price: Float, traded: Bool, book_out: Float, market_out: Float, traded_out: Float
+) -> None:
+    r"""Value holdings as `value_holdings` does, and what has a market: :math:`\sum_{a \in T} \max(q_{ia}, 0) p_a`.
 
     Parameters
     ----------
     units : float64[n_rows, n_assets, n_lanes], pieces
-        Issuers negative.
-    traded : bool[n_assets]
-        Whether an asset has a market.
+        Cost 1 a piece; issuers negative.
+    fair_value : float64[n_rows, n_assets], 1
+        Share marked to market.
     price : float64[n_assets, n_lanes], currency per piece
         Market prices.
-    out : float64[n_rows, n_lanes], currency
+    traded : bool[n_assets]
+        Whether an asset has a market.
+    book_out, market_out, traded_out : float64[n_rows, n_lanes], currency
         Overwritten; assets are added in their order.
     """
     for i in range(units.shape[0]):
         for lane in range(units.shape[2]):
-            out[i, lane] = 0.0
+            book_out[i, lane] = 0.0
+            market_out[i, lane] = 0.0
+            traded_out[i, lane] = 0.0
         for asset in range(units.shape[1]):
+            share = fair_value[i, asset]
+            for lane in range(units.shape[2]):
+                held = units[i, asset, lane]
+                book_out[i, lane] += held * (share * price[asset, lane] + (1.0 - share))
+                market_out[i, lane] += held * price[asset, lane]
             if traded[asset]:
                 for lane in range(units.shape[2]):
-                    out[i, lane] += max(units[i, asset, lane], 0.0) * price[asset, lane]
+                    traded_out[i, lane] += max(units[i, asset, lane], 0.0) * price[asset, lane]
 
 
 @kernel
@@ -144,3 +155,78 @@ def sold_volume(units: Float, share: Float, asset: int, issuing: bool, out: Floa
         for lane in range(units.shape[2]):
             held = units[i, asset, lane]
             out[lane] += (max(held, 0.0) if issuing else held) * share[i, lane]
+
+
+@kernel
+def hand_over(
+    sold: Float,
+    fair_value: Float,
+    market: Float,
+    price: Float,
+    units_out: Float,
+    books_out: Float,
+    loss_out: Float,
+    paid_out: Float,
+    bought_out: Float,
+) -> None:
+    r"""Take what is sold out of holdings and books.
+
+    .. math:: b_{ia} = s_{ia} (f_{ia} m_a + 1 - f_{ia})
+
+    Parameters
+    ----------
+    sold : float64[n_rows, n_assets, n_lanes], pieces
+        By seller.
+    fair_value : float64[n_rows, n_assets], 1
+        Share of the holding that is marked to market; the rest stands at cost, 1 a piece.
+    market, price : float64[n_assets, n_lanes], currency per piece
+        Market prices m, and those at which the sale is settled.
+    units_out : float64[n_rows, n_assets, n_lanes], pieces
+        Less what is sold.
+    books_out, loss_out : float64[n_rows, n_lanes], currency
+        Less, and more, what the pieces stood at, asset by asset: the seller has lost them; its cash is not counted.
+    paid_out : float64[n_rows, n_lanes], currency
+        Overwritten: :math:`\sum_a s_{ia} p_a`.
+    bought_out : float64[n_assets, n_lanes], pieces
+        Overwritten: :math:`\sum_i s_{ia}`, in the order of the sellers.
+    """
+    n_rows, n_assets, n_lanes = sold.shape
+    bought_out[:] = 0.0
+    for i in range(n_rows):
+        for lane in range(n_lanes):
+            paid_out[i, lane] = 0.0
+        for asset in range(n_assets):
+            share = fair_value[i, asset]
+            for lane in range(n_lanes):
+                pieces = sold[i, asset, lane]
+                booked = pieces * (share * market[asset, lane] + (1.0 - share))
+                units_out[i, asset, lane] -= pieces
+                books_out[i, lane] -= booked
+                loss_out[i, lane] += booked
+                paid_out[i, lane] += pieces * price[asset, lane]
+                bought_out[asset, lane] += pieces
+
+
+@kernel
+def mark(units: Float, fair_value: Float, rise: Float, books_out: Float, loss_out: Float) -> None:
+    r"""Mark holders and issuers to new prices: :math:`g_i = \sum_a q_{ia} f_{ia} \Delta p_a`.
+
+    Parameters
+    ----------
+    units : float64[n_rows, n_assets, n_lanes], pieces
+        Issuers negative.
+    fair_value : float64[n_rows, n_assets], 1
+        Share marked to market.
+    rise : float64[n_assets, n_lanes], currency per piece
+        Of the prices.
+    books_out, loss_out : float64[n_rows, n_lanes], currency
+        More, and less, the gain, asset by asset.
+    """
+    n_rows, n_assets, n_lanes = units.shape
+    for i in range(n_rows):
+        for asset in range(n_assets):
+            share = fair_value[i, asset]
+            for lane in range(n_lanes):
+                gain = units[i, asset, lane] * share * rise[asset, lane]
+                books_out[i, lane] += gain
+                loss_out[i, lane] -= gain

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from sim.arrays import Float
 from sim.kernels.jit import kernel
 
@@ -39,3 +41,80 @@ def total(values: Float, out: Float) -> None:
         Overwritten.
     """
     total_rows(values, 0, values.shape[0], out)
+
+
+@kernel
+def total_positive(values: Float, start: int, stop: int, out: Float) -> None:
+    r"""Sum what is above zero: :math:`t_k = \sum_i \max(0, x_{ik})`.
+
+    Parameters
+    ----------
+    values : float64[n_rows, n_lanes], any unit
+        What is summed.
+    start, stop : int
+        As in `total_rows`.
+    out : float64[n_lanes], unit of `values`
+        Overwritten.
+    """
+    n_lanes = values.shape[1]
+    for lane in range(n_lanes):
+        out[lane] = 0.0
+    for i in range(start, stop):
+        for lane in range(n_lanes):
+            out[lane] += max(0.0, values[i, lane])
+
+
+@kernel
+def total_lost(loss: Float, sources: tuple[int, int], start: int, stop: int, equity0: Float, out: Float) -> None:
+    r"""Sum what agents have lost, at most what they had: :math:`\sum_i \min(\sum_s l_{si}, \max(0, E^0_i))`.
+
+    Parameters
+    ----------
+    loss : float64[n_sources, n_rows, n_lanes], currency
+        Gains negative.
+    sources : tuple of int
+        First source, and the one after the last; added in their order.
+    start, stop : int
+        As in `total_rows`.
+    equity0 : float64[n_rows, n_lanes], currency
+        Net worth before any event.
+    out : float64[n_lanes], currency
+        Overwritten.
+    """
+    n_lanes = out.size
+    lost = np.empty(n_lanes)
+    for lane in range(n_lanes):
+        out[lane] = 0.0
+    for i in range(start, stop):
+        for lane in range(n_lanes):
+            lost[lane] = 0.0
+        for source in range(sources[0], sources[1]):
+            for lane in range(n_lanes):
+                lost[lane] += loss[source, i, lane]
+        for lane in range(n_lanes):
+            out[lane] += min(lost[lane], max(0.0, equity0[i, lane]))
+
+
+@kernel
+def total_held(units: Float, out: Float) -> None:
+    r"""Sum pieces of all assets: :math:`t_k = \sum_i (\sum_a q_{iak})`.
+
+    Parameters
+    ----------
+    units : float64[n_rows, n_assets, n_lanes], pieces
+        What is held.
+    out : float64[n_lanes], pieces
+        Overwritten; assets are added up row by row.
+    """
+    n_rows, n_assets, n_lanes = units.shape
+    held = np.empty(n_lanes)
+    for lane in range(n_lanes):
+        out[lane] = 0.0
+    for i in range(n_rows):
+        for lane in range(n_lanes):
+            held[lane] = 0.0
+        for asset in range(n_assets):
+            for lane in range(n_lanes):
+                held[lane] += units[i, asset, lane]
+        for lane in range(n_lanes):
+            out[lane] += held[lane]

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numba
 
-from sim.arrays import Float
+from sim.arrays import Bool, Float
 from sim.kernels.jit import kernel
 from sim.kernels.special import exp
 
@@ -25,7 +25,7 @@ CLEARING = ("eisenberg-noe", "rogers-veraart")
 @kernel
 def value(
     kind: int,
-    fails: Float,
+    fails: Float | Bool,
     equity: Float,
     equity0: Float,
     external: Float,
@@ -48,8 +48,10 @@ def value(
     ----------
     kind : int
         Code of the valuation (`VALUATIONS`).
-    fails, equity, equity0 : float64[n_agents, n_lanes]
-        1 where the agent is in default; net worth now and before any event, currency.
+    fails : float64[n_agents, n_lanes] or bool[n_agents, n_lanes]
+        Not zero where the agent is in default.
+    equity, equity0 : float64[n_agents, n_lanes], currency
+        Net worth now and before any event.
     external, inside, debt : float64[n_agents, n_lanes], currency
         What its external assets would bring, what its claims on others are worth, all it owes.
     alpha, beta, recovery : float

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from sim.arrays import Float, empty
 from sim.errors import AuditError
-from sim.kernels.books import deepest, examine, widest_gap
-from sim.ledger.balance import claims_stocks, net_worth, securities, summed
+from sim.kernels.books import closure, deepest, examine, unexplained, widest_gap
+from sim.ledger.balance import claims_stocks, securities
 from sim.ledger.entries import Ledger
 from sim.state import State
 
@@ -15,7 +17,54 @@ TOLERANCE = 1e-9
 """Largest gap allowed, as a share of all agents' assets before any event."""
 
 
-def audit(ledger: Ledger, scale: float, worth: Float | None = None) -> dict[str, float]:
+class Stock(NamedTuple):
+    """Everything there is after a step, and how far it is from the books.
+
+    Parameters
+    ----------
+    worth : float64[n_agents, n_lanes], currency
+        Net worth of every agent, sectors included.
+    book, market : float64[n_agents, n_lanes], currency
+        Securities as they stand and as they would be sold.
+    claims : dict of str to float64[n_agents, n_lanes], currency
+        Of `sim.ledger.balance.claims_stocks`.
+    totals : float64[n_money, n_lanes], currency
+        Sums of the money columns: what the sectors owe and own.
+    gap, depth : float64[n_lanes], currency
+        How far the money columns are from the books, and how far below zero.
+    """
+
+    worth: Float
+    book: Float
+    market: Float
+    claims: dict[str, Float]
+    totals: Float
+    gap: Float
+    depth: Float
+
+
+def take_stock(ledger: Ledger) -> Stock:
+    """Go through everything there is.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        After a step.
+
+    Returns
+    -------
+    Stock
+        For `audit`; its net worth is that of `sim.ledger.balance.net_worth`, but for the last bits.
+    """
+    state = ledger.state
+    (claims, worth), (book, market) = claims_stocks(state), securities(state)
+    worth += book
+    gap, depth, sums = np.zeros(state.n_lanes), np.zeros(state.n_lanes), empty(len(state.money), state.n_lanes)
+    examine(state.book, ledger.money, *state.other_sides, worth, gap, depth, sums)
+    return Stock(worth, book, market, claims, sums, gap, depth)
+
+
+def audit(ledger: Ledger, scale: float, stock: Stock | None = None) -> dict[str, float]:
     """Check closure, books against stocks, losses against net worth, and signs.
 
     Parameters
@@ -24,8 +73,8 @@ def audit(ledger: Ledger, scale: float, worth: Float | None = None) -> dict[str,
         After a step.
     scale : float
         All agents' assets before any event, currency.
-    worth : float64[n_agents, n_lanes], optional
-        Net worth now, where it is known; worked out by default.
+    stock : Stock, optional
+        What there is, where it has been taken; taken by default.
 
     Returns
     -------
@@ -38,28 +87,32 @@ def audit(ledger: Ledger, scale: float, worth: Float | None = None) -> dict[str,
         Naming the check, the instrument, the agent and the lane with the largest gap.
     """
     state, allowed = ledger.state, TOLERANCE * scale
-    worth, (book, market) = net_worth(state) if worth is None else worth, securities(state)
-    gap, depth, sums = np.zeros(state.n_lanes), np.zeros(state.n_lanes), empty(len(state.money), state.n_lanes)
-    examine(state.book, ledger.money, gap, depth, sums)
-    stocks = claims_stocks(state) | {"securities": book}
+    stock = take_stock(ledger) if stock is None else stock
+    worth, gap, depth = stock.worth, stock.gap, stock.depth
     # of stocks outside the money columns, what each is and what the books say; ``name@`` is the other side
-    pairs = {"money@": (sums, ledger.sums)} | {name: (stock, ledger.books[name]) for name, stock in stocks.items()}
-    closing = summed(worth) + summed(pairs["provisions"][0]) - summed(book - market) - summed(state.real_assets)
+    pairs = {"money@": (stock.totals, ledger.sums)}
+    pairs |= {name: (held, ledger.books[name]) for name, held in (stock.claims | {"securities": stock.book}).items()}
+    closing = np.empty(state.n_lanes)
+    closure(worth, stock.claims["provisions"], stock.book, stock.market, state.real_assets, closing)
     gaps = {"closure": _largest("closure", "sum of net worths", closing[None], ("the system",), allowed)}
-    for stock, expected in pairs.values():
-        widest_gap(stock, expected, gap)
+    for held, expected in pairs.values():
+        widest_gap(held, expected, gap)
     gaps["books"] = float(gap.max())
     if not gaps["books"] <= allowed:
         _name(ledger, pairs, allowed)
-    explained = state.equity0 - worth
-    for posted in state.loss:
-        explained -= posted
-    gaps["losses"] = _largest("losses", "net worth against posted losses", explained, state.ids, allowed)
+    left = np.zeros(state.n_lanes)
+    unexplained(state.equity0, worth, state.loss, left)
+    gaps["losses"] = float(left.max())
+    if not gaps["losses"] <= allowed:
+        gap = state.equity0 - worth
+        for posted in state.loss:
+            gap = gap - posted
+        _largest("losses", "net worth against posted losses", gap, state.ids, allowed)
     if not float(depth.max()) <= allowed:
         for column in state.money:
             below = np.minimum(state.columns[column.name], 0.0)
             _largest("sign", column.name, below, state.ids, allowed)
-    depth[:] = 0.0
+    depth = np.zeros(state.n_lanes)
     deepest(state.units[state.banks].reshape(-1, state.n_lanes), depth)
     if not float(depth.max(initial=0.0)) <= allowed:
         below = np.minimum(state.units[state.banks].min(axis=1, initial=0.0), 0.0)

@@ -6,8 +6,8 @@ import numpy as np
 
 from sim.arrays import Csr, Float
 from sim.kernels.books import add_columns, add_money
-from sim.kernels.claims import layer_debts, value_claims, value_debts, value_layer
-from sim.kernels.holdings import value_holdings, value_issued, value_traded
+from sim.kernels.claims import layer_debts, value_claims, value_debts, value_layer, value_stocks
+from sim.kernels.holdings import appraise, value_holdings, value_issued
 from sim.kernels.pull import pull
 from sim.kernels.total import total
 from sim.state import Claims, State
@@ -177,7 +177,7 @@ def claims_owed(state: State) -> Float:
     return out
 
 
-def claims_stocks(state: State) -> dict[str, Float]:
+def claims_stocks(state: State) -> tuple[dict[str, Float], Float]:
     """Return what the books keep of claims between agents: by layer, both sides, and what creditors have marked down.
 
     Parameters
@@ -189,32 +189,18 @@ def claims_stocks(state: State) -> dict[str, Float]:
     -------
     dict of str to float64[n_agents, n_lanes], currency
         ``name`` of creditors and ``name@`` of debtors at face value for every layer, and ``provisions``.
-    """
-    found, provisions = {}, np.zeros((state.n_agents, state.n_lanes))
-    for layer, claims in state.layers.items():
-        face = found[layer] = layer_face(state, claims)
-        found[layer + "@"] = layer_owed(state, claims)
-        provisions += face - layer_carried(state, claims, state.worth)
-    return found | {"provisions": provisions}
-
-
-def assets_outside(state: State) -> Float:
-    """Return what each agent owns apart from securities and claims on other agents.
-
-    Parameters
-    ----------
-    state : State
-        Any state.
-
-    Returns
-    -------
     float64[n_agents, n_lanes], currency
-        Sum of the asset columns; the real assets of sectors are not counted.
+        Claims at what they are carried at less debts, over all layers.
     """
-    found = np.zeros((state.n_agents, state.n_lanes))
-    add_columns(state.book, state.places["assets"], found)
-    found[state.people] += state.real_assets[state.people]
-    return found
+    n, lanes, layers = state.n_agents, state.n_lanes, len(state.layers)
+    face, owed, provisions, net = (np.empty(shape) for shape in ((layers, n, lanes),) * 2 + ((n, lanes),) * 2)
+    (rows, debtors, lent), (columns, creditors, due) = state.edges.creditors, state.edges.debtors
+    ends, moved = ((rows, debtors, lent), (columns, creditors, due)), (state.scales, state.alive, state.worth)
+    value_stocks(*ends, *moved, face, owed, provisions, net)
+    found: dict[str, Float] = {}
+    for name, held, owing in zip(state.layers, face, owed, strict=True):
+        found |= {name: held, name + "@": owing}
+    return found | {"provisions": provisions}, net
 
 
 def securities(state: State, price: Float | None = None) -> tuple[Float, Float]:
@@ -238,8 +224,8 @@ def securities(state: State, price: Float | None = None) -> tuple[Float, Float]:
     return book, market
 
 
-def traded(state: State, price: Float, market: Float) -> Float:
-    """Return what the securities of each agent that have a market would bring.
+def appraised(state: State, price: Float) -> tuple[Float, Float, Float]:
+    """Return what `securities` does, and what the securities of each agent that have a market would bring.
 
     Parameters
     ----------
@@ -247,19 +233,16 @@ def traded(state: State, price: Float, market: Float) -> Float:
         Any state.
     price : float64[n_assets, n_lanes], currency per piece
         At which prices.
-    market : float64[n_agents, n_lanes], currency
-        Market value of all securities, from `securities`.
 
     Returns
     -------
-    float64[n_agents, n_lanes], currency
-        What it has issued does not count.
+    tuple of float64[n_agents, n_lanes], currency
+        Book value, market value, and market value of what is for sale: what an agent has issued does not count.
     """
-    if state.traded.all() and not (state.units[state.people] < 0.0).any():
-        return market
-    found = np.empty(market.shape)
-    value_traded(state.units, state.traded, np.ascontiguousarray(price), found)
-    return found
+    at = np.ascontiguousarray(price)
+    book, market, there = (np.empty((state.n_agents, at.shape[1])) for _ in range(3))
+    appraise(state.units, state.fair_value, at, state.traded, book, market, there)
+    return book, market, there
 
 
 def shares_issued(state: State, price: Float) -> Float | None:

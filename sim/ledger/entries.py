@@ -14,6 +14,7 @@ import numpy as np
 from sim.arrays import Bool, Float, empty
 from sim.kernels.books import is_zero, totals
 from sim.kernels.claims import roll_layer
+from sim.kernels.holdings import hand_over, mark
 from sim.ledger.balance import (
     claims_stocks,
     layer_carried,
@@ -47,7 +48,7 @@ class Ledger:
         totals(self.money, self.sums)
         for place, column in enumerate(state.money):
             self.books[column.name], self.books[column.name + "@"] = self.money[place], self.sums[place : place + 1]
-        self.books |= claims_stocks(state)
+        self.books |= claims_stocks(state)[0]
         self.books["securities"] = securities(state)[0]
 
     # -- what every entry is made of ---------------------------------------------------------------------------------
@@ -211,24 +212,20 @@ class Ledger:
         source : str
             Who caused it.
         """
-        state = self.state
-        fair = state.fair_value[rows]
-        paid = np.zeros((sold.shape[0], sold.shape[2]))
-        for asset in range(sold.shape[1]):
-            if _nothing(sold[:, asset]):
-                continue
-            share = fair[:, asset, None]
-            market = state.price[asset]
-            booked = sold[:, asset] * (share * market + (1.0 - share))
-            bought = summed(sold[:, asset])
-            self._address("securities", rows, -booked)
-            self._lose(source, ("securities", asset), rows, buyer, booked)
-            self._address("securities", buyer, bought * market)
-            sellers = Each(buyer, rows, sold[:, asset], -1.0, market)
-            self._lose(source, ("securities", asset), buyer, (sellers,), -bought * market)
-            self._write(state.units[:, asset], rows, -sold[:, asset])
-            self._write(state.units[:, asset], buyer, bought)
-            paid += sold[:, asset] * price[asset]
+        if _nothing(sold.reshape(-1, sold.shape[-1])):
+            return
+        state, books, lost = self.state, self.books["securities"], self.state.loss[self.state.sources.index(source)]
+        sold, price, fair = np.ascontiguousarray(sold), np.ascontiguousarray(price), state.fair_value[rows]
+        paid, bought = np.empty((sold.shape[0], sold.shape[2])), np.empty(price.shape)
+        hand_over(sold, fair, state.price, price, state.units[rows], books[rows], lost[rows], paid, bought)
+        for asset, (pieces, market) in enumerate(zip(bought, state.price, strict=True)):
+            on, gone = ("securities", asset), sold[:, asset]
+            if self.witness is not None and not _nothing(gone):
+                share = fair[:, asset, None]
+                self.witness(source, on, rows, buyer, gone * (share * market + (1.0 - share)))
+            self._address("securities", buyer, pieces * market)
+            self._lose(source, on, buyer, (Each(buyer, rows, gone, -1.0, market),), -pieces * market)
+            self._write(state.units[:, asset], buyer, pieces)
         self._pay(buyer, rows, paid, source)
 
     def destroy(self, rows: Rows, amount: Float, source: str) -> None:
@@ -258,16 +255,17 @@ class Ledger:
         source : str
             Who caused it.
         """
-        state = self.state
-        for asset in range(price.shape[0]):
-            rise = price[asset] - state.price[asset]
-            if _nothing(rise):
-                continue
-            gain = state.units[:, asset] * state.fair_value[:, asset, None] * rise
-            self._address("securities", slice(None), gain)
-            market = Market(state.units[:, asset], state.fair_value[:, asset], rise)
-            self._lose(source, ("securities", asset), slice(None), (market,), -gain)
-            self._write(state.price, asset, rise)
+        state, rise = self.state, np.ascontiguousarray(price - self.state.price)
+        if _nothing(rise):
+            return
+        lost = state.loss[state.sources.index(source)]
+        mark(state.units, state.fair_value, rise, self.books["securities"], lost)
+        if self.witness is not None:
+            for asset in [k for k, change in enumerate(rise) if not _nothing(change)]:
+                market = Market(state.units[:, asset], state.fair_value[:, asset], rise[asset])
+                gain = market.units * market.fair_value[:, None] * market.rise
+                self.witness(source, ("securities", asset), slice(None), (market,), -gain)
+        self._write(state.price, slice(None), rise)
 
     def revalue_worth(self, worth: Float, source: str) -> None:
         """Set what claims on each agent are carried at: creditors against their provisions.

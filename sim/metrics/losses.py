@@ -10,6 +10,7 @@ import numpy as np
 
 from sim.arrays import Float
 from sim.errors import PluginError, shown
+from sim.kernels.total import total_held, total_lost, total_positive
 from sim.ledger.balance import securities, summed
 from sim.ledger.locked import read_only
 from sim.ledger.watched import named, watched
@@ -94,7 +95,7 @@ def system_loss(system: System, state: State) -> Float:
     float64[n_lanes], currency
         The headline loss.
     """
-    return summed(bank_loss(state)) + creditor_loss(system, state)
+    return _lost(state, len(state.sources)) + creditor_loss(system, state)
 
 
 def first_round_loss(system: System, state: State) -> Float:
@@ -112,7 +113,14 @@ def first_round_loss(system: System, state: State) -> Float:
     float64[n_lanes], currency
         Before anything spread.
     """
-    return summed(bank_loss(state, slice(0, 1)))
+    return _lost(state, 1)
+
+
+def _lost(state: State, sources: int) -> Float:
+    """What banks have lost to the first sources, at most what each of them had: the sum of `bank_loss`."""
+    out = np.empty(state.n_lanes)
+    total_lost(state.loss, (0, sources), state.banks.start, state.banks.stop, state.equity0, out)
+    return out
 
 
 def contagion_loss(system: System, state: State) -> Float:
@@ -150,7 +158,9 @@ def channel_loss(name: str) -> Callable[[System, State], Float]:
     def of(system: System, state: State) -> Float:
         if name not in state.sources:
             return np.zeros(state.n_lanes)
-        return summed(np.maximum(0.0, state.loss[state.sources.index(name), state.banks]))
+        out = np.empty(state.n_lanes)
+        total_positive(state.loss[state.sources.index(name)], state.banks.start, state.banks.stop, out)
+        return out
 
     return of
 
@@ -165,11 +175,9 @@ def _defaulted_assets(system: System, state: State) -> Float:
 
 
 def _sold(system: System, state: State) -> Float:
-    held = np.zeros((state.banks.stop - state.banks.start, state.n_lanes))
-    for asset in range(state.units.shape[1]):
-        held += state.units[state.banks, asset]
-    start = float(system.holdings[state.banks].sum())
-    return (start - summed(held)) / start if start > 0.0 else np.zeros(state.n_lanes)
+    start, held = float(system.holdings[state.banks].sum()), np.empty(state.n_lanes)
+    total_held(state.units[state.banks], held)
+    return (start - held) / start if start > 0.0 else np.zeros(state.n_lanes)
 
 
 def _price_decline(system: System, state: State) -> Float:

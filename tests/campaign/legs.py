@@ -3,9 +3,10 @@
 ``python -m tests.campaign.legs [--only FILE] [--part K/N] [--list]``
 
 A posting is a statement that calls an entry of the ledger (`pay`, `settle`, `destroy`, ...), or, inside the ledger, a
-leg of an entry (`_write`, `_address`, `_lose`, and what they are put together to). Each is replaced by `pass` in a copy
-of the repository in a temporary folder. The tests that name the module run first, then those of the modules that import
-it, then all others of `TESTS`; a failure, a crash or a run over its time counts as caught.
+leg of an entry (`_write`, `_address`, `_lose`, what they are put together to, and what a kernel writes). Each is
+replaced by `pass` in a copy of the repository in a temporary folder. The tests that name the module run first, then
+those of the modules that import it, then all others of `TESTS`; a failure, a crash or a run over its time counts as
+caught.
 
 About half a minute a posting; a survivor costs a run of all these tests, some minutes.
 """
@@ -23,8 +24,13 @@ from tests.campaign.edits import Edit
 from tests.campaign.mutation import ROOT, Copy, Verdict, shown, stages, summary
 
 FOLDERS = ("sim/ledger", "sim/channels", "sim/shocks", "sim/agents")
+KERNELS = "sim/kernels/holdings.py"
+"""Where an entry that goes over all assets writes its legs."""
 LEFT_ALONE = ("audit", "trace", "watched", "ends", "balance")
 """Files of the ledger that post nothing."""
+INSIDE = ("sim/ledger", KERNELS)
+WRITTEN = {"self.books[instrument][rows]", "stock[rows]"}
+WRITTEN_BY_KERNELS = {"units_out[i, asset, lane]", "books_out[i, lane]", "loss_out[i, lane]"}
 LEGS = {"_change", "_address", "_write", "_lose", "_pay", "_worth", "_pass_on", "_move"}
 ENTRIES = {
     *("create", "settle", "transfer", "transfer_units", "destroy", "revalue_price", "revalue_worth"),
@@ -39,7 +45,7 @@ LIMIT = 900.0
 def _posts(node: ast.stmt, inside: bool) -> str:
     """Return what kind of posting a statement is, empty if none."""
     if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Subscript):
-        return "leg" if ast.unparse(node.target) in ("self.books[instrument][rows]", "stock[rows]") else ""
+        return "leg" if ast.unparse(node.target) in WRITTEN | (WRITTEN_BY_KERNELS if inside else set()) else ""
     if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Call):
         return ""
     called = node.value.func
@@ -59,7 +65,7 @@ def postings(root: Path, path: str) -> list[Edit]:
         starts.append(starts[-1] + len(line))
     found = []
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.stmt) and (kind := _posts(node, path.startswith("sim/ledger"))):
+        if isinstance(node, ast.stmt) and (kind := _posts(node, path.startswith(INSIDE))):
             start = starts[node.lineno - 1] + node.col_offset
             stop = starts[(node.end_lineno or node.lineno) - 1] + (node.end_col_offset or 0)
             found.append(Edit(path, start, stop, kind, source[start:stop].decode(), "pass", node.lineno))
@@ -69,7 +75,7 @@ def postings(root: Path, path: str) -> list[Edit]:
 def every_posting(root: Path, only: str | None = None) -> list[Edit]:
     """Return the deletion of every posting of the ledger, the channels, the shocks and the agents."""
     files = [p for folder in FOLDERS for p in sorted((root / folder).rglob("*.py")) if p.stem not in LEFT_ALONE]
-    names = [str(path.relative_to(root)) for path in files]
+    names = [*(str(path.relative_to(root)) for path in files), KERNELS]
     return [edit for name in names if only is None or name.endswith(only) for edit in postings(root, name)]
 
 

@@ -43,3 +43,10 @@ def test_all_entries_are_among_them():
     paths = {edit.path for edit in every_posting(ROOT)}
     assert {"sim/ledger/entries.py", "sim/channels/settlement.py", "sim/shocks/asset_loss.py"} <= paths
     assert not [path for path in paths if path.endswith(("audit.py", "trace.py"))]
+
+
+def test_legs_that_a_kernel_writes_are_among_them():
+    found = [edit.old for edit in every_posting(ROOT, "kernels/holdings.py")]
+    assert len(found) == 5
+    assert "units_out[i, asset, lane] -= pieces" in found
+    assert "loss_out[i, lane] -= gain" in found

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from sim.kernels.books import add_money, deepest, totals, widest_gap
+from sim.kernels.books import add_money, closure, deepest, totals, unexplained, widest_gap
 
 
 def test_net_worth_by_hand() -> None:
@@ -29,6 +30,32 @@ def test_the_widest_gap_of_each_lane() -> None:
     gap = np.array([0.0, 5.0, 0.0])
     widest_gap(np.array([[1.0, 1.0, 1.0], [2.0, 2.0, np.nan]]), np.array([[1.0, 0.0, 1.0], [4.0, 2.0, 2.0]]), gap)
     np.testing.assert_array_equal(gap, [2.0, 5.0, np.inf])
+
+
+def test_what_losses_do_not_explain() -> None:
+    # the first agent fell by 5, of which 3 and 1.5 are posted; the second rose by 2, which is a negative loss
+    before, now = np.array([[10.0, 1.0], [4.0, 1.0]]), np.array([[5.0, 1.0], [6.0, np.nan]])
+    loss, gap = np.array([[[3.0, 0.0], [-2.0, 0.0]], [[1.5, 0.0], [0.0, 0.0]]]), np.zeros(2)
+    unexplained(before, now, loss, gap)
+    np.testing.assert_array_equal(gap, [0.5, np.inf])
+
+
+@pytest.mark.parametrize("shape", [(300, 11), (2, 1500)])
+def test_what_losses_do_not_explain_is_that_of_plain_arrays(shape: tuple[int, int]) -> None:
+    random = np.random.default_rng(2)
+    before, now = random.normal(size=(2, *shape))
+    loss, gap = random.normal(size=(3, *shape)), np.zeros(shape[1])
+    unexplained(before, now, loss, gap)
+    np.testing.assert_array_equal(gap, np.abs(before - now - loss[0] - loss[1] - loss[2]).max(axis=0))
+
+
+def test_closure_by_hand() -> None:
+    # net worths of 30, 4 marked down, securities 2 above the market in the books, real assets of 32
+    worth, provisions = np.array([[20.0], [10.0]]), np.array([[4.0], [0.0]])
+    book, market, real = np.array([[9.0], [1.0]]), np.array([[6.0], [2.0]]), np.array([[30.0], [2.0]])
+    out = np.full(1, np.nan)
+    closure(worth, provisions, book, market, real, out)
+    assert out[0] == 0.0
 
 
 def test_how_far_below_zero() -> None:

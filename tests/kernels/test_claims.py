@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from sim.arrays import Csr, csr, stacked
-from sim.kernels.books import add_columns, deepest, examine, is_zero, widest_gap
-from sim.kernels.claims import layer_debts, roll_layer, value_claims, value_debts, value_layer
-from sim.kernels.holdings import value_issued, value_traded
+from sim.kernels.books import add_columns, add_money, deepest, examine, is_zero, widest_gap
+from sim.kernels.claims import layer_debts, roll_layer, value_claims, value_debts, value_layer, value_stocks
+from sim.kernels.holdings import appraise, value_issued
 from sim.kernels.pull import pull
 
 N, LANES, LAYERS = 7, 11, 3
@@ -92,6 +92,28 @@ def test_a_change_of_multipliers_moves_the_difference(book, at_face):
     assert lent.sum(axis=0) == pytest.approx(borrowed.sum(axis=0))
 
 
+def test_stock_is_taken_of_all_layers_to_the_bit(book):
+    rows, columns, scales, alive, worth = book
+    face, owed, provisions, net = (np.full(shape, np.nan) for shape in ((LAYERS, N, LANES),) * 2 + ((N, LANES),) * 2)
+    value_stocks(tuple(stacked(rows, N)), tuple(stacked(columns, N)), scales, alive, worth, face, owed, provisions, net)
+    written_down, carried, due = (np.zeros((N, LANES)) for _ in range(3))
+    for layer, (kept, drawn) in enumerate(scales):
+        held = kept * pulled(rows[layer], drawn * alive)
+        assert (face[layer] == held).all()
+        assert (owed[layer] == drawn * alive * pulled(columns[layer], kept)).all()
+        at_worth = kept * pulled(rows[layer], drawn * alive * worth)
+        written_down, carried, due = written_down + (held - at_worth), carried + at_worth, due + owed[layer]
+    assert (provisions == written_down).all()
+    assert (net == carried - due).all()
+    none = np.empty((0, N, LANES))
+    value_stocks(
+        *(tuple(stacked([], N)), tuple(stacked([], N)), scales[:0], alive, worth),
+        *(none, none, provisions, net),
+    )
+    assert not provisions.any()
+    assert not net.any()
+
+
 def test_zero_is_told_from_everything_else():
     values = np.zeros((3, 9))
     assert is_zero(values)
@@ -112,19 +134,28 @@ def test_some_columns_are_added_in_their_order():
 def test_what_has_a_market_and_what_is_issued():
     # asset 0 has no market, asset 2 is a share that agent 1 has issued; agent 2 is a sector
     units = np.array([[5.0, 2.0, 1.0], [0.0, 3.0, -4.0], [1.0, 1.0, -9.0]])[:, :, None]
-    price, out = np.array([[1.0], [0.5], [2.0]]), np.empty((3, 1))
-    value_traded(units, np.array([False, True, True]), price, out)
+    price, fair, out = np.array([[1.0], [0.5], [2.0]]), np.full((3, 3), 0.5), np.empty((3, 1))
+    book, market = np.empty((2, 3, 1))
+    appraise(units, fair, price, np.array([False, True, True]), book, market, out)
     assert out[:, 0].tolist() == [3.0, 1.5, 0.5]
+    assert market[:, 0].tolist() == [8.0, -6.5, -16.5]
+    assert book[:, 0].tolist() == [8.0, -3.75, -11.75]
     value_issued(units, np.array([False, False, True]), price, 2, out)
     assert out[:, 0].tolist() == [0.0, 8.0, 0.0]
 
 
-def test_books_are_examined_in_one_pass():
+@pytest.mark.parametrize("n", [N, 300])
+def test_books_are_examined_in_one_pass(n):
+    # 300 agents in 11 lanes are more than three pieces, the last of them short
     rng = np.random.default_rng(2)
-    money = rng.normal(size=(4, N, LANES))
+    money = rng.normal(size=(4, n, LANES))
     books = money + rng.normal(size=money.shape)
     gap, depth, sums = np.zeros(LANES), np.zeros(LANES), np.empty((4, LANES))
-    examine(money, books, gap, depth, sums)
+    signs, sectors, worth = np.array([1.0, -1.0, 1.0, -1.0]), np.array([n - 1, -1, 0, n - 1]), money[0].copy()
+    examine(money, books, signs, sectors, worth, gap, depth, sums)
+    alone = money[0].copy()
+    add_money(money, signs, sectors, alone)
+    assert worth == pytest.approx(alone, rel=1e-14, abs=1e-14)
     assert (gap == np.abs(money - books).max(axis=(0, 1))).all()
     assert (depth == -money.min(axis=(0, 1))).all()
     assert sums == pytest.approx(money.sum(axis=1))
@@ -136,12 +167,13 @@ def test_books_are_examined_in_one_pass():
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("place", [(0, 0), (2, 3), (3, N - 1)])
+@pytest.mark.parametrize("place", [(0, 0), (2, 3), (3, 299)])
 def test_what_is_no_number_is_an_infinite_gap_in_its_lane(odd, place):
-    money = np.ones((4, N, LANES))
+    money = np.ones((4, 300, LANES))
     money[(*place, 5)] = odd
     gap, depth, sums = np.zeros(LANES), np.zeros(LANES), np.empty((4, LANES))
-    examine(money, np.ones(money.shape), gap, depth, sums)
+    signs, sectors = np.ones(4), np.full(4, -1)
+    examine(money, np.ones(money.shape), signs, sectors, np.zeros((300, LANES)), gap, depth, sums)
     assert np.isinf(gap[5])
     assert np.isinf(depth[5])
     assert np.delete(gap, 5).tolist() == np.delete(depth, 5).tolist() == [0.0] * (LANES - 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sim.kernels.holdings import sell_units, sold_volume, value_holdings
+from sim.kernels.holdings import hand_over, mark, sell_units, sold_volume, value_holdings
 
 
 def test_a_holding_by_hand() -> None:
@@ -48,3 +48,38 @@ def test_sales_are_those_of_plain_arrays_to_the_last_bit(issuing: bool) -> None:
     for row in offered[:, 2] * share:
         column += row
     np.testing.assert_array_equal(volume, column)
+
+
+def test_pieces_handed_over_by_hand() -> None:
+    # 4 of 10 pieces, half of them marked at 0.8 and half at cost, are sold at 0.7: 4 * 0.9 leave the books, 2.8 is paid
+    units, books, loss = np.full((1, 1, 1), 10.0), np.full((1, 1), 9.0), np.full((1, 1), 1.0)
+    paid, bought = np.full((1, 1), np.nan), np.full((1, 1), np.nan)
+    sold, fair, market, price = np.full((1, 1, 1), 4.0), np.array([[0.5]]), np.array([[0.8]]), np.array([[0.7]])
+    hand_over(sold, fair, market, price, units, books, loss, paid, bought)
+    assert [x.item() for x in (units, bought)] == [6.0, 4.0]
+    assert [x.item() for x in (books, loss, paid)] == pytest.approx([5.4, 4.6, 2.8], rel=1e-15)
+
+
+def test_pieces_handed_over_and_marked_are_those_of_plain_arrays_to_the_last_bit() -> None:
+    random = np.random.default_rng(6)
+    units, sold = random.normal(5.0, 4.0, (2, 9, 3, 16))
+    fair, market, price = random.uniform(size=(9, 3)), *random.uniform(0.3, 1.2, (2, 3, 16))
+    books, loss = random.normal(size=(2, 9, 16))
+    paid, bought = np.empty((9, 16)), np.empty((3, 16))
+    expected = [x.copy() for x in (units - sold, books, loss, np.zeros((9, 16)), np.zeros((3, 16)))]
+    for asset in range(3):
+        share = fair[:, asset, None]
+        stood = sold[:, asset] * (share * market[asset] + (1.0 - share))
+        expected[1], expected[2] = expected[1] + -stood, expected[2] + stood
+        expected[3] += sold[:, asset] * price[asset]
+        for row in sold[:, asset]:
+            expected[4][asset] += row
+    hand_over(sold, fair, market, price, units, books, loss, paid, bought)
+    for found, value in zip((units, books, loss, paid, bought), expected, strict=True):
+        np.testing.assert_array_equal(found, value)
+    for asset in range(3):
+        gain = units[:, asset] * fair[:, asset, None] * price[asset]
+        expected[1], expected[2] = expected[1] + gain, expected[2] + -gain
+    mark(units, fair, price, books, loss)
+    np.testing.assert_array_equal(books, expected[1])
+    np.testing.assert_array_equal(loss, expected[2])

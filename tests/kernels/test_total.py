@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sim.kernels.total import total, total_rows
+from sim.kernels.total import total, total_held, total_lost, total_positive, total_rows
 
 VALUES = np.random.default_rng(3).standard_normal((200, 40)) * 10.0 ** np.arange(-20, 20)
 
@@ -45,3 +45,28 @@ def test_bits_do_not_depend_on_the_block(n_lanes: int) -> None:
     total(VALUES, whole)
     total(VALUES[:, 5 : 5 + n_lanes].copy(), part)
     assert (part == whole[5 : 5 + n_lanes]).all()
+
+
+def test_only_what_is_above_zero_is_added() -> None:
+    out = np.full(2, np.nan)
+    total_positive(np.array([[9.0, 9.0], [1.0, -1.0], [2.0, 0.5]]), 1, 3, out)
+    assert out.tolist() == [3.0, 0.5]
+
+
+def test_losses_count_up_to_what_there_was() -> None:
+    # 3 + 4 of 5, 3 - 1 of 5, anything of a bank that had nothing; the last row is no bank
+    loss = np.array([[3.0, 3.0, 1.0, 9.0], [4.0, -1.0, 1.0, 9.0]])[:, :, None]
+    equity0, out = np.array([5.0, 5.0, -2.0, 9.0])[:, None], np.full(1, np.nan)
+    total_lost(loss, (0, 2), 0, 3, equity0, out)
+    assert out[0] == 5.0 + 2.0 + 0.0
+    total_lost(loss, (0, 1), 0, 3, equity0, out)
+    assert out[0] == 3.0 + 3.0 + 0.0
+
+
+def test_pieces_are_added_by_row_and_then_over_rows() -> None:
+    units = np.random.default_rng(4).lognormal(0.0, 9.0, (31, 3, 5))
+    out, expected = np.empty(5), np.zeros(5)
+    total_held(units, out)
+    for row in units:
+        expected += (row[0] + row[1]) + row[2]
+    assert (out == expected).all()

@@ -1,10 +1,10 @@
 """What two threads bring, and what keeping the draws costs, on a system of 1,000 banks.
 
-``python -m benchmarks.scaling [--agents N] [--draws N] [--repeat N] [--block N]`` plays the same draws in four ways,
-turn about, and prints medians: the blocks alone; a run with one thread, in memory; with a result folder, summary and
-progress; and that with two threads. Runs choose their block by timing, as a user's do, unless one is given: two threads
-wait less for the interpreter in wide blocks, one is a little faster in narrow ones. Answers are compared before any is
-timed. A few minutes on an idle machine with two cores.
+``python -m benchmarks.scaling [--agents N] [--draws N] [--repeat N] [--block N]`` plays the same draws in five ways,
+turn about, and prints medians: the blocks alone; half of them in each of two processes, which share nothing but the
+machine; a run with one thread, in memory; with a result folder, summary and progress; and that with two threads. Runs
+choose their block by timing, as a user's do, unless one is given. Answers are compared before any is timed, and ratios
+are taken within a turn. A few minutes on an idle machine with two cores.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,7 @@ import pandas as pd
 import sim
 from sim.simulation import Simulation
 
-WIDTH = 32
+WIDTH = 64
 """Draws of a block of the blocks alone, where none is given."""
 
 
@@ -67,13 +69,31 @@ def scenario_of(system: sim.System) -> sim.Scenario:
     )
 
 
-def alone(scenario: sim.Scenario, system: sim.System, draws: int, width: int) -> np.ndarray:
-    """Play the blocks and keep nothing but one metric."""
+def alone(scenario: sim.Scenario, system: sim.System, draws: int, width: int, first: int = 0) -> np.ndarray:
+    """Play the blocks from a draw on and keep nothing but one metric."""
     found = [
         Simulation(system, scenario, np.arange(at, min(at + width, draws)), 7).play().metrics["system_loss"][-1]
-        for at in range(0, draws, width)
+        for at in range(first, draws, width)
     ]
     return np.concatenate(found)
+
+
+_made: dict[int, tuple[sim.Scenario, sim.System]] = {}
+"""What a process of `apart` has built."""
+
+
+def _half(agents: int, first: int, draws: int, width: int) -> np.ndarray:
+    if agents not in _made:
+        system = system_of(agents)
+        _made[agents] = scenario_of(system), system
+    return alone(*_made[agents], draws, width, first)
+
+
+def apart(pool: Executor, agents: int, draws: int, width: int) -> np.ndarray:
+    """Play half of the blocks in each of two processes."""
+    middle = draws // width // 2 * width
+    halves = [pool.submit(_half, agents, *each, width) for each in ((0, middle), (middle, draws))]
+    return np.concatenate([half.result() for half in halves])
 
 
 def kept(scenario: sim.Scenario, draws: int, workers: int, block: int | None, *, folder: bool) -> np.ndarray:
@@ -97,31 +117,37 @@ def main() -> None:
     asked = parser.parse_args()
     system = system_of(asked.agents)
     scenario, draws, block = scenario_of(system), asked.draws, asked.block
-    ways: dict[str, Callable[[], np.ndarray]] = {
-        "blocks alone": lambda: alone(scenario, system, draws, block or WIDTH),
-        "1 thread, in memory": lambda: kept(scenario, draws, 1, block, folder=False),
-        "1 thread, folder, summary, progress": lambda: kept(scenario, draws, 1, block, folder=True),
-        "2 threads, folder, summary, progress": lambda: kept(scenario, draws, 2, block, folder=True),
-    }
-    expected = ways["blocks alone"]()
-    for name, way in ways.items():
-        if not np.array_equal(way(), expected):
-            raise SystemExit(f"{name}: other losses than the blocks alone")
-    wall: dict[str, list[float]] = {name: [] for name in ways}
-    busy: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(asked.repeat):
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        ways: dict[str, Callable[[], np.ndarray]] = {
+            "blocks alone": lambda: alone(scenario, system, draws, block or WIDTH),
+            "blocks alone, in two processes": lambda: apart(pool, asked.agents, draws, block or WIDTH),
+            "1 thread, in memory": lambda: kept(scenario, draws, 1, block, folder=False),
+            "1 thread, folder, summary, progress": lambda: kept(scenario, draws, 1, block, folder=True),
+            "2 threads, folder, summary, progress": lambda: kept(scenario, draws, 2, block, folder=True),
+        }
+        expected = ways["blocks alone"]()
         for name, way in ways.items():
-            began, used = time.perf_counter(), time.process_time()
-            way()
-            wall[name].append(time.perf_counter() - began)
-            busy[name].append(time.process_time() - used)
+            if not np.array_equal(way(), expected):
+                raise SystemExit(f"{name}: other losses than the blocks alone")
+        wall: dict[str, list[float]] = {name: [] for name in ways}
+        busy: dict[str, list[float]] = {name: [] for name in ways}
+        for turn in range(asked.repeat):
+            # there and back, so that a machine that slows down is nobody's gain
+            for name in list(ways)[:: -1 if turn % 2 else 1]:
+                began, before = time.perf_counter(), time.process_time()
+                ways[name]()
+                wall[name].append(time.perf_counter() - began)
+                busy[name].append(time.process_time() - before)
     print(f"{asked.agents:,} banks, {draws:,} draws, {asked.repeat} turns, medians; losses are equal")
+    plain, two_processes, _, one, two = ways
     for name in ways:
-        print(f"{name:38s} {statistics.median(wall[name]):7.2f} s   {statistics.median(busy[name]):7.2f} s of CPU")
-    plain, _, one, two = ways
-    gain = statistics.median(wall[one]) / statistics.median(wall[two])
-    cost = statistics.median(busy[one]) / statistics.median(busy[plain]) - 1.0
-    print(f"speed-up of 2 threads {gain:.2f}; store, summary and progress {cost:+.1%} of CPU time")
+        used = "" if name == two_processes else f"   {statistics.median(busy[name]):7.2f} s of CPU"
+        print(f"{name:38s} {statistics.median(wall[name]):7.2f} s{used}")
+    for what, (single, double) in {"2 threads": (one, two), "2 processes": (plain, two_processes)}.items():
+        gains = sorted(first / second for first, second in zip(wall[single], wall[double], strict=True))
+        print(f"speed-up of {what} {statistics.median(gains):.2f}, from {gains[0]:.2f} to {gains[-1]:.2f} in a turn")
+    costs = [first / second - 1.0 for first, second in zip(busy[one], busy[plain], strict=True)]
+    print(f"store, summary and progress {statistics.median(costs):+.1%} of CPU time")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from sim.agents.bank import BankView
 from sim.arrays import Float, empty, spread
 from sim.channels.base import CHANNELS, Channel, Step, TightView
 from sim.errors import Problem
+from sim.kernels.books import is_zero
 from sim.kernels.holdings import sell_units, sold_volume
 from sim.kernels.impact import IMPACTS, price_fall
 from sim.ledger.balance import summed
@@ -125,12 +126,11 @@ class Market(Channel):
         own = system.leverage0[:, None]
         if self.rule == "leverage-targeting":
             return own, own
-        limit, target = np.full_like(own, self.leverage_limit), np.full_like(own, self.leverage_target)
-        if self.grandfather:
-            room = own / 0.95
-            target = np.where(room > limit, own, target)
-            limit = np.maximum(limit, room)
-        return limit, target
+        if not self.grandfather:
+            return np.full_like(own, self.leverage_limit), np.full_like(own, self.leverage_target)
+        room = own / 0.95
+        above = room > self.leverage_limit
+        return np.where(above, room, self.leverage_limit), np.where(above, own, self.leverage_target)
 
     def signal(self, step: Step, view: TightView) -> Float:
         """Return the share of its marketable assets that each agent sells; what is pledged is not for sale.
@@ -156,7 +156,7 @@ class Market(Channel):
         if self.grandfather or self.rule == "leverage-targeting":
             # excess over baseline: a bank that has lost nothing does not sell
             sell = np.where(view.equity[banks] < state.equity0[banks], sell, 0.0)
-        if free is None and state.people == banks and not state.cash_wanted.any():
+        if free is None and state.people == banks and is_zero(state.cash_wanted):
             return np.asarray(sell * step.on)
         people = state.people
         sell = np.maximum(self._forced(state, there), _at(banks, sell, people))
@@ -215,12 +215,7 @@ class Market(Channel):
         state, system, lanes = step.state, step.system, sell.shape[1]
         volume, fall = empty(*state.price.shape), empty(*state.price.shape)
         issuing, sell = bool(state.shares.any()), np.ascontiguousarray(sell)
-        for asset in range(len(volume)):
-            if not state.traded[asset]:
-                volume[asset] = 0.0
-                continue
-            sold_volume(state.units[state.people], sell, asset, issuing, volume[asset])
-            volume[asset] *= state.price[asset]
+        sold_volume(state.units[state.people], sell, state.traded, issuing, state.price, volume)
         depth, floor = np.ascontiguousarray(self.depth(step)), spread(system.floor, lanes)
         price_fall(IMPACTS[self.impact], volume, depth, floor, state.price, fall)
         return fall
@@ -334,6 +329,8 @@ class Market(Channel):
         free = np.maximum(0.0, proceeds - state.cash_wanted[people])
         left = np.where((view.equity[people] > 0.0) & _at(state.banks, np.True_, people), free, 0.0)
         for name in reversed([name for name in state.debts if name != SUBORDINATED.name]):
+            if is_zero(left):
+                break
             retired = np.minimum(left, state.columns[name][people])
             ledger.settle(name, people, retired, retired, "market")
             left = left - retired
@@ -343,7 +340,7 @@ class Market(Channel):
 def _unpledged(state: State) -> Float | None:
     """The share of its securities that each agent has not pledged, float64[n_agents, n_lanes]; None: all of them."""
     pledged = state.columns.get("pledged")
-    return None if pledged is None or not pledged.any() else 1.0 - pledged
+    return None if pledged is None or is_zero(pledged) else 1.0 - pledged
 
 
 def _at(rows: slice, values: Any, people: slice) -> Any:

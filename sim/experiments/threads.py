@@ -31,9 +31,9 @@ PATIENCE, TIMES = 600.0, 20.0
 FIRST = 3600.0
 """Seconds for the first blocks, of which nothing is known."""
 
-HANDOVER = 0.0005
+HANDOVER = 0.0001
 """Seconds after which a thread lets another have the interpreter's lock; with Python's 0.005, two threads spend a fifth
-of their time waiting for it between array operations that take microseconds."""
+of their time waiting for it between array operations that take microseconds, and shorter than this they only swap."""
 
 
 class UnfinishedError(SimError):

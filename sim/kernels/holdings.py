@@ -135,26 +135,31 @@ def sell_units(
 
 
 @kernel
-def sold_volume(units: Float, share: Float, asset: int, issuing: bool, out: Float) -> None:
-    r"""Add up how many pieces of one asset are sold: :math:`\sum_i q_{ia} x_i`.
+def sold_volume(units: Float, share: Float, traded: Bool, issuing: bool, price: Float, out: Float) -> None:
+    r"""Add up what is sold of every asset: :math:`p_a \sum_i q_{ia} x_i` for :math:`a \in T`, else 0.
 
     Parameters
     ----------
     units, share : float64[n_rows, n_assets, n_lanes], pieces, and float64[n_rows, n_lanes], 1
         As in `sell_units`.
-    asset : int
-        Which.
-    issuing : bool
+    traded, issuing : bool[n_assets] and bool
         As in `sell_units`.
-    out : float64[n_lanes], pieces
+    price : float64[n_assets, n_lanes], currency per piece
+        At which the volume is counted.
+    out : float64[n_assets, n_lanes], currency
         Overwritten; sellers are added in their order.
     """
-    for lane in range(units.shape[2]):
-        out[lane] = 0.0
-    for i in range(units.shape[0]):
-        for lane in range(units.shape[2]):
-            held = units[i, asset, lane]
-            out[lane] += (max(held, 0.0) if issuing else held) * share[i, lane]
+    n_rows, n_assets, n_lanes = units.shape
+    out[:] = 0.0
+    for i in range(n_rows):
+        for asset in range(n_assets):
+            if traded[asset]:
+                for lane in range(n_lanes):
+                    held = units[i, asset, lane]
+                    out[asset, lane] += (max(held, 0.0) if issuing else held) * share[i, lane]
+    for asset in range(n_assets):
+        for lane in range(n_lanes):
+            out[asset, lane] *= price[asset, lane]
 
 
 @kernel

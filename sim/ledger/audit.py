@@ -9,7 +9,7 @@ import numpy as np
 from sim.arrays import Float, empty
 from sim.errors import AuditError
 from sim.kernels.books import closure, deepest, examine, unexplained, widest_gap
-from sim.ledger.balance import claims_stocks, securities
+from sim.ledger.balance import Stocks, stocks
 from sim.ledger.entries import Ledger
 from sim.state import State
 
@@ -24,10 +24,8 @@ class Stock(NamedTuple):
     ----------
     worth : float64[n_agents, n_lanes], currency
         Net worth of every agent, sectors included.
-    book, market : float64[n_agents, n_lanes], currency
-        Securities as they stand and as they would be sold.
-    claims : dict of str to float64[n_agents, n_lanes], currency
-        Of `sim.ledger.balance.claims_stocks`.
+    others : Stocks
+        What there is apart from the money columns.
     totals : float64[n_money, n_lanes], currency
         Sums of the money columns: what the sectors owe and own.
     gap, depth : float64[n_lanes], currency
@@ -35,9 +33,7 @@ class Stock(NamedTuple):
     """
 
     worth: Float
-    book: Float
-    market: Float
-    claims: dict[str, Float]
+    others: Stocks
     totals: Float
     gap: Float
     depth: Float
@@ -57,11 +53,11 @@ def take_stock(ledger: Ledger) -> Stock:
         For `audit`; its net worth is that of `sim.ledger.balance.net_worth`, but for the last bits.
     """
     state = ledger.state
-    (claims, worth), (book, market) = claims_stocks(state), securities(state)
-    worth += book
+    others = stocks(state)
+    worth = others.net + others.planes[-1]
     gap, depth, sums = np.zeros(state.n_lanes), np.zeros(state.n_lanes), empty(len(state.money), state.n_lanes)
     examine(state.book, ledger.money, *state.other_sides, worth, gap, depth, sums)
-    return Stock(worth, book, market, claims, sums, gap, depth)
+    return Stock(worth, others, sums, gap, depth)
 
 
 def audit(ledger: Ledger, scale: float, stock: Stock | None = None) -> dict[str, float]:
@@ -89,17 +85,14 @@ def audit(ledger: Ledger, scale: float, stock: Stock | None = None) -> dict[str,
     state, allowed = ledger.state, TOLERANCE * scale
     stock = take_stock(ledger) if stock is None else stock
     worth, gap, depth = stock.worth, stock.gap, stock.depth
-    # of stocks outside the money columns, what each is and what the books say; ``name@`` is the other side
-    pairs = {"money@": (stock.totals, ledger.sums)}
-    pairs |= {name: (held, ledger.books[name]) for name, held in (stock.claims | {"securities": stock.book}).items()}
-    closing = np.empty(state.n_lanes)
-    closure(worth, stock.claims["provisions"], stock.book, stock.market, state.real_assets, closing)
+    closing, planes = np.empty(state.n_lanes), stock.others.planes
+    closure(worth, planes[-2], planes[-1], stock.others.market, state.real_assets, closing)
     gaps = {"closure": _largest("closure", "sum of net worths", closing[None], ("the system",), allowed)}
-    for held, expected in pairs.values():
-        widest_gap(held, expected, gap)
+    widest_gap(stock.totals, ledger.sums, gap)
+    widest_gap(planes.reshape(-1, state.n_lanes), ledger.planes.reshape(-1, state.n_lanes), gap)
     gaps["books"] = float(gap.max())
     if not gaps["books"] <= allowed:
-        _name(ledger, pairs, allowed)
+        _name(ledger, stock, allowed)
     left = np.zeros(state.n_lanes)
     unexplained(state.equity0, worth, state.loss, left)
     gaps["losses"] = float(left.max())
@@ -120,14 +113,15 @@ def audit(ledger: Ledger, scale: float, stock: Stock | None = None) -> dict[str,
     return {check: gap / scale for check, gap in gaps.items()}
 
 
-def _name(ledger: Ledger, pairs: dict[str, tuple[Float, Float]], allowed: float) -> None:
+def _name(ledger: Ledger, stock: Stock, allowed: float) -> None:
     """Raise for the first instrument whose stock is not what the books say."""
     state = ledger.state
     for column in state.money:
         _largest("books", column.name, state.columns[column.name] - ledger.books[column.name], state.ids, allowed)
-    for name, (stock, expected) in pairs.items():
-        agents = tuple(_sector(state, place) for place in range(len(stock))) if name == "money@" else state.ids
-        _largest("books", name, stock - expected, agents, allowed)
+    sectors = tuple(_sector(state, place) for place in range(len(stock.totals)))
+    _largest("books", "money@", stock.totals - ledger.sums, sectors, allowed)
+    for name, found in zip(stock.others.names, stock.others.planes, strict=True):
+        _largest("books", name, found - ledger.books[name], state.ids, allowed)
 
 
 def _sector(state: State, place: int) -> str:

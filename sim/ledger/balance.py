@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from sim.arrays import Csr, Float
@@ -177,8 +179,29 @@ def claims_owed(state: State) -> Float:
     return out
 
 
-def claims_stocks(state: State) -> tuple[dict[str, Float], Float]:
-    """Return what the books keep of claims between agents: by layer, both sides, and what creditors have marked down.
+class Stocks(NamedTuple):
+    """What the books keep apart from the money columns, and what comes with it.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Of the planes: every layer, every layer with ``@``, ``"provisions"`` and ``"securities"``.
+    planes : float64[n_names, n_agents, n_lanes], currency
+        What creditors hold at face value, what debtors owe, what creditors have marked down, securities in the books.
+    market : float64[n_agents, n_lanes], currency
+        Securities at market prices.
+    net : float64[n_agents, n_lanes], currency
+        Claims at what they are carried at, less debts, over all layers.
+    """
+
+    names: tuple[str, ...]
+    planes: Float
+    market: Float
+    net: Float
+
+
+def stocks(state: State) -> Stocks:
+    """Return what the books keep apart from the money columns.
 
     Parameters
     ----------
@@ -187,20 +210,18 @@ def claims_stocks(state: State) -> tuple[dict[str, Float], Float]:
 
     Returns
     -------
-    dict of str to float64[n_agents, n_lanes], currency
-        ``name`` of creditors and ``name@`` of debtors at face value for every layer, and ``provisions``.
-    float64[n_agents, n_lanes], currency
-        Claims at what they are carried at less debts, over all layers.
+    Stocks
+        New arrays.
     """
-    n, lanes, layers = state.n_agents, state.n_lanes, len(state.layers)
-    face, owed, provisions, net = (np.empty(shape) for shape in ((layers, n, lanes),) * 2 + ((n, lanes),) * 2)
+    layers, shape = len(state.layers), (state.n_agents, state.n_lanes)
+    planes, market, net = np.empty((2 * layers + 2, *shape)), np.empty(shape), np.empty(shape)
+    face, owed, (provisions, book) = planes[:layers], planes[layers : 2 * layers], planes[-2:]
     (rows, debtors, lent), (columns, creditors, due) = state.edges.creditors, state.edges.debtors
     ends, moved = ((rows, debtors, lent), (columns, creditors, due)), (state.scales, state.alive, state.worth)
     value_stocks(*ends, *moved, face, owed, provisions, net)
-    found: dict[str, Float] = {}
-    for name, held, owing in zip(state.layers, face, owed, strict=True):
-        found |= {name: held, name + "@": owing}
-    return found | {"provisions": provisions}, net
+    value_holdings(state.units, state.fair_value, state.price, book, market)
+    names = (*state.layers, *(f"{layer}@" for layer in state.layers), "provisions", "securities")
+    return Stocks(names, planes, market, net)
 
 
 def securities(state: State, price: Float | None = None) -> tuple[Float, Float]:

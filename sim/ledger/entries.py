@@ -15,14 +15,7 @@ from sim.arrays import Bool, Float, empty
 from sim.kernels.books import is_zero, totals
 from sim.kernels.claims import roll_layer
 from sim.kernels.holdings import hand_over, mark
-from sim.ledger.balance import (
-    claims_stocks,
-    layer_carried,
-    layer_owed,
-    reach,
-    securities,
-    summed,
-)
+from sim.ledger.balance import layer_carried, layer_owed, reach, stocks, summed
 from sim.ledger.ends import Each, Edges, Far, Instrument, Market, Rolled, Rows, Witness, against
 from sim.state import Claims, State
 
@@ -48,8 +41,9 @@ class Ledger:
         totals(self.money, self.sums)
         for place, column in enumerate(state.money):
             self.books[column.name], self.books[column.name + "@"] = self.money[place], self.sums[place : place + 1]
-        self.books |= claims_stocks(state)[0]
-        self.books["securities"] = securities(state)[0]
+        opened = stocks(state)
+        self.planes = opened.planes
+        self.books |= zip(opened.names, self.planes, strict=True)
 
     # -- what every entry is made of ---------------------------------------------------------------------------------
 
@@ -134,7 +128,7 @@ class Ledger:
         via : {"cash", "estate"}
             Payment in reserves, or in claims on the estate of failed agents.
         """
-        if _nothing(face) and _nothing(paid):
+        if _nothing(face) and (paid is face or _nothing(paid)):
             return
         column, ended = self.state.by_name[name], -face
         sector, whole = self.state.row(column.asset_on or column.liability_to), _whole(ended)
@@ -281,10 +275,10 @@ class Ledger:
         if _nothing(change):
             return
         for name, claims in state.layers.items():
-            rise = layer_carried(state, claims, change)
-            self._address("provisions", slice(None), -rise)
+            fall = -layer_carried(state, claims, change)
+            self._address("provisions", slice(None), fall)
             debts = Edges(claims.rows, (claims.kept,), (claims.drawn, state.alive, change), -1.0)
-            self._lose(source, name, slice(None), (debts,), -rise)
+            self._lose(source, name, slice(None), (debts,), fall)
         self._write(state.worth, slice(None), change)
 
     def settle_claims(self, failing: Bool, recovery: Float, source: str) -> None:

@@ -145,11 +145,12 @@ def test_slow_draws_come_in_narrow_blocks() -> None:
 
 
 def test_the_last_blocks_are_narrower() -> None:
-    width = Width(None, left=100, workers=2)
-    cut = list(blocks({}, 100, width))
-    assert sum(n for _, n in cut) == 100
-    assert cut[0][1] == 25
-    assert cut[-1][1] <= 16
+    width = Width(None, left=1_000, workers=2)
+    cut = list(blocks({}, 1_000, width))
+    assert sum(n for _, n in cut) == 1_000
+    assert cut[0][1] == 64
+    assert 32 in {n for _, n in cut[-3:]}
+    assert cut[-1][1] <= 32
 
 
 def test_stretches_that_are_there_are_left_out() -> None:

@@ -42,12 +42,11 @@ def test_sales_are_those_of_plain_arrays_to_the_last_bit(issuing: bool) -> None:
     for asset in range(4):
         by_hand += expected[:, asset] * price[asset]
     np.testing.assert_array_equal(proceeds, by_hand)
-    volume = np.empty(24)
-    sold_volume(units, share, 2, issuing, volume)
-    column = np.zeros(24)
-    for row in offered[:, 2] * share:
+    volume, column = np.empty(price.shape), np.zeros(price.shape)
+    sold_volume(units, share, traded, issuing, price, volume)
+    for row in expected:
         column += row
-    np.testing.assert_array_equal(volume, column)
+    np.testing.assert_array_equal(volume, column * price)
 
 
 def test_pieces_handed_over_by_hand() -> None:

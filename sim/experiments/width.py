@@ -66,14 +66,14 @@ class Width:
         worth = [level for level in short if level >= LEVELS[2]] or short[-1:]
         usual = min(worth, key=lambda level: abs(LEVELS.index(level) - LEVELS.index(USUAL)))
         best = min(worth, key=lambda level: (self._times.get(level, float("inf")), level != usual))
-        at = worth.index(best)
+        at, enough = worth.index(best), GAIN * self._times.get(best, float("inf"))
         # a run of a few blocks must not spend them all on widths that cannot be the fastest: a neighbour is tried once,
         # and again where it was nearly as fast
         for level in (best, *worth[at + 1 : at + 2], *worth[max(0, at - 1) : at]):
             tries, seconds = self._tries.get(level, 0), self._times.get(level, float("inf"))
-            if tries == 0 or (tries < TRIES and seconds <= GAIN * self._times[best]):
+            if tries == 0 or (tries < TRIES and seconds <= enough):
                 return level
-        return usual if self._times.get(usual, float("inf")) <= GAIN * self._times.get(best, float("inf")) else best
+        return usual if self._times.get(usual, float("inf")) <= enough else best
 
     def tell(self, draws: int, seconds: float) -> None:
         """Take in how long a block took.

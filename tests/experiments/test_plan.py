@@ -144,6 +144,16 @@ def test_slow_draws_come_in_narrow_blocks() -> None:
     assert Width(None, cells=10**7, left=10**6)() == 2
 
 
+def test_blocks_that_were_cut_short_tell_nothing_of_the_usual_width() -> None:
+    # draws that are there already cut blocks: the usual width may be asked for and never timed
+    width, used = Width(None, left=10**6), []
+    for _ in range(12):
+        used.append(width())
+        width.tell(6, 6e-3)
+    assert used[0] == 64
+    assert set(used) <= {32, 64, 128}
+
+
 def test_the_last_blocks_are_narrower() -> None:
     width = Width(None, left=1_000, workers=2)
     cut = list(blocks({}, 1_000, width))

@@ -33,7 +33,7 @@ def empty(*shape: int) -> Float:
     """
     size = math.prod(shape)
     raw = np.empty(size + ALIGNMENT // 8)
-    start = -raw.ctypes.data % ALIGNMENT // 8
+    start = -raw.__array_interface__["data"][0] % ALIGNMENT // 8
     return raw[start : start + size].reshape(shape)
 
 
@@ -74,6 +74,25 @@ def aligned(values: npt.ArrayLike) -> Float:
     out = empty(*source.shape)
     out[...] = source
     return out
+
+
+def whole(values: npt.ArrayLike, shape: tuple[int, ...]) -> Float:
+    """Return values at their full size, as a kernel reads them.
+
+    Parameters
+    ----------
+    values : float64[...]
+        Of any shape that broadcasts to `shape`; an error tells of others.
+    shape : tuple of int
+        The size wanted.
+
+    Returns
+    -------
+    float64[shape]
+        C order; the values themselves where they have that shape already.
+    """
+    source = np.asarray(values, dtype=np.float64)
+    return np.ascontiguousarray(source if source.shape == shape else np.broadcast_to(source, shape))
 
 
 def spread(values: npt.ArrayLike, n_lanes: int) -> Float:

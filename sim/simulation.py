@@ -15,6 +15,7 @@ from sim.channels.base import PHASES, Channel, Step, TightView
 from sim.contagion.certify import reach
 from sim.contagion.solve import FixedPoint
 from sim.errors import NotFiniteError
+from sim.kernels.books import is_finite
 from sim.ledger.audit import audit, take_stock
 from sim.ledger.balance import net_worth
 from sim.ledger.entries import Ledger
@@ -304,9 +305,8 @@ class Simulation:
             self.gaps[check] = max(gap, self.gaps.get(check, 0.0))
 
     def _finite(self, what: str, values: Float, agents: tuple[str, ...]) -> None:
-        good = np.isfinite(values)
-        if not good.all():
-            row, lane = (int(k) for k in np.argwhere(~good)[0])
+        if not is_finite(np.ascontiguousarray(values)):
+            row, lane = (int(k) for k in np.argwhere(~np.isfinite(values))[0])
             raise NotFiniteError(what, agents[row], int(self.draws.draws[lane]), float(values[row, lane]))
 
     def _final(self) -> dict[str, Float]:

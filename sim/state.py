@@ -384,16 +384,17 @@ def allocate(state: State, start: dict[str, Float], edges: Edges) -> None:
     ]
     state.described = (*state.described, *scaling)
     state.__dict__.pop("by_name", None)
-    state.book = empty(len(state.money), state.n_agents, state.n_lanes)
-    state.edges, state.scales = edges, empty(len(edges.rows), 2, state.n_agents, state.n_lanes)
-    together = {column.name: state.book[place] for place, column in enumerate(state.money)}
-    for layer, both in zip(edges.rows, state.scales, strict=True):
-        together |= zip(multipliers(layer), both, strict=True)
-    for column in state.described:
-        values = together.get(column.name)
-        values = empty(state.n_agents, state.n_lanes) if values is None else values
-        values[...] = start[column.name][:, None] if column.name in start else column.start
-        state.columns[column.name] = values
+    shape = (state.n_agents, state.n_lanes)
+    state.edges, state.book, state.scales = edges, empty(len(state.money), *shape), empty(len(edges.rows), 2, *shape)
+    money, scaled = [column.name for column in state.money], [name for each in edges.rows for name in multipliers(each)]
+    others = [column.name for column in state.described if column.name not in {*money, *scaled}]
+    for names, block in ((money, state.book), (scaled, state.scales), (others, empty(len(others), *shape))):
+        together = block.reshape(len(names), *shape)
+        together[...] = np.array([state.by_name[name].start for name in names])[:, None, None]
+        state.columns |= zip(names, together, strict=True)
+    state.columns = {column.name: state.columns[column.name] for column in state.described}
+    for name in start.keys() & state.columns.keys():
+        state.columns[name][...] = start[name][:, None]
     for layer, rows in edges.rows.items():
         kept, drawn = (state.columns[name] for name in multipliers(layer))
         state.layers[layer] = Claims(rows, kept, drawn, edges.columns[layer])

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from sim.agents.base import Decision, View
-from sim.arrays import Float
+from sim.arrays import Float, whole
 from sim.kernels.sheet import deleverage
 
 
@@ -100,13 +100,8 @@ def decide(view: BankView | FundingView) -> BankDecision:
         return BankDecision(np.zeros(short.shape), short.astype(np.float64))
     shape = np.broadcast_shapes(view.assets.shape, view.equity.shape, view.marketable.shape)
     sell = np.empty(shape)
-    assets, equity, marketable = (_whole(each, shape) for each in (view.assets, view.equity, view.marketable))
-    limit, target = (_whole(each, (shape[0], 1)) for each in (view.limit, view.target))
+    assets, equity, marketable = (whole(each, shape) for each in (view.assets, view.equity, view.marketable))
+    # one limit may stand for all lanes
+    limit, target = (whole(each, (shape[0], np.shape(each)[-1])) for each in (view.limit, view.target))
     deleverage(assets, equity, marketable, limit, target, view.liquidate, sell)
     return BankDecision(sell, np.zeros(shape))
-
-
-def _whole(values: Float, shape: tuple[int, ...]) -> Float:
-    """Return values at their full size, as a kernel reads them; a last axis of one stands for any number of lanes."""
-    full = (*shape[:-1], max(shape[-1], np.shape(values)[-1]))
-    return np.ascontiguousarray(np.broadcast_to(values, full))

@@ -20,7 +20,7 @@ from sim.channels.winding_up import LEFT_OVER, Terms, pay_out, wind_up
 from sim.contagion.certify import reach
 from sim.contagion.solve import FixedPoint
 from sim.errors import Problem
-from sim.kernels.sheet import fail, mark_down
+from sim.kernels.sheet import default, fail, join, mark_down
 from sim.kernels.valuation import CLEARING, VALUATIONS, value, value_slope
 from sim.state import Column, State
 from sim.system import System
@@ -219,24 +219,29 @@ class Credit(Channel):
         float64[n_agents, n_lanes], 1
             Value of one unit of claim on each agent; 1 where the channel is off or the debtor is gone.
         """
-        state, out = step.state, np.ascontiguousarray(self._values(step, view))
+        return self._revalued(step, view, None)
+
+    def _revalued(self, step: Step, view: TightView, failing: Bool | None) -> Float:
+        """What claims are worth after the response, given who fails, where that is known."""
+        state, out = step.state, np.ascontiguousarray(self._values(step, view, failing))
         # a claim once written down is not written up within the channel: the lattice is walked downwards only
         mark_down(state.worth, state.alive, np.ascontiguousarray(step.on), state.debtors.stop, out)
         return out
 
-    def _values(self, step: Step, view: TightView) -> Float:
+    def _values(self, step: Step, view: TightView, failing: Bool | None = None) -> Float:
         """What one unit of claim on each agent is worth, whoever acts."""
         state = step.state
         if isinstance(self.valuation, ValuationRule):
             return asked(self.valuation, state, view, self.recovery_rate)
-        failing = self._failing(step, view)[0] | (state.is_defaulted > 0.0)
-        out = empty(state.n_agents, state.n_lanes)
+        failing = self._failing(step, view)[0] if failing is None else failing
+        out, lost = empty(state.n_agents, state.n_lanes), np.empty(failing.shape, dtype=np.bool_)
+        join(failing, state.is_defaulted, lost)
         own, inside, debt, beta = view.external, view.inside, view.debt, 1.0
         if self.clears:
             estate, (alpha, beta) = self._estate(state, view), self.survives
             own, inside, debt = alpha * estate.external - estate.senior, estate.inside, estate.ordinary
         seen = (view.solvency, state.solvency0, own, inside, debt)
-        value(VALUATIONS[self.valuation], failing, *seen, 1.0, beta, self.recovery_rate, out)
+        value(VALUATIONS[self.valuation], lost, *seen, 1.0, beta, self.recovery_rate, out)
         return out
 
     def slope(self, step: Step, view: TightView) -> Float:
@@ -320,13 +325,13 @@ class Credit(Channel):
         state = step.state
         self.prepare(step)
         view = TightView(state, state.worth, state.price)
+        failing, rescued = self._failing(step, view)
         if not self.clears:
-            worth = self.respond(step, view, self.signal(step, view))
+            worth = self._revalued(step, view, failing)
             if step.walls is not None:
                 step.walls.pay(step, worth)
-            self._settle(step, worth, view)
+            self._settle(step, worth, view, (failing, rescued) if step.walls is None else None)
             return None
-        failing, rescued = self._failing(step, view)
         if not (failing & (step.on > 0.0)).any():
             resolution.write_down(step, self.resolution, view, rescued)
             return None
@@ -336,18 +341,16 @@ class Credit(Channel):
         self._settle(step, found.x, TightView(state, found.x, state.price))
         return found
 
-    def _settle(self, step: Step, worth: Float, view: TightView) -> None:
+    def _settle(self, step: Step, worth: Float, view: TightView, told: tuple[Bool, Float] | None = None) -> None:
         """Post the values found: provisions, or debt written down, and defaults with everything that follows."""
-        state = step.state
-        failing, rescued = self._failing(step, view)
-        failing &= step.on > 0.0
+        state, (failing, rescued) = step.state, told or self._failing(step, view)
+        default(failing, np.ascontiguousarray(step.on), state.is_defaulted)
         if self.clears:
             resolution.write_down(step, self.resolution, view, rescued)
             if failing.any():
                 self._clear(step, failing, np.where(failing, worth, 0.0), view)
         else:
             step.ledger.revalue_worth(worth, "credit")
-        np.maximum(state.is_defaulted, failing, out=state.is_defaulted)
 
     def conclude(self, step: Step, view: TightView, signal: Float, values: Float) -> None:
         """Post claim values of a static run, settle defaults, and let the estate pay at once.

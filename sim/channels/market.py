@@ -10,12 +10,13 @@ import numpy as np
 from pydantic import Field
 
 from sim.agents.bank import BankView
-from sim.arrays import Float, empty, spread
+from sim.arrays import Float, empty, spread, whole
 from sim.channels.base import CHANNELS, Channel, Step, TightView
 from sim.errors import Problem
 from sim.kernels.books import is_zero
 from sim.kernels.holdings import sell_units, sold_volume
 from sim.kernels.impact import IMPACTS, price_fall
+from sim.kernels.sheet import restrain, share_out
 from sim.ledger.balance import summed
 from sim.state import SUBORDINATED, State
 from sim.system import System
@@ -148,17 +149,18 @@ class Market(Channel):
             The banks' decision, or more where cash is wanted; 0 where the channel is off.
         """
         state, banks = step.state, step.state.banks
-        limit, target = self.limits(step.system)
+        asked = ("leverage", self.rule, self.leverage_limit, self.leverage_target, self.grandfather)
+        limit, target = step.system.once(asked, lambda: self.limits(step.system))
         free = _unpledged(state)
         there = view.marketable if free is None else view.marketable * free
         seen = BankView(view.assets[banks], view.equity[banks], there[banks], limit, target, self.liquidate_insolvent)
-        sell = step.decide(seen).sell
-        if self.grandfather or self.rule == "leverage-targeting":
-            # excess over baseline: a bank that has lost nothing does not sell
-            sell = np.where(view.equity[banks] < state.equity0[banks], sell, 0.0)
-        if free is None and state.people == banks and is_zero(state.cash_wanted):
-            return np.asarray(sell * step.on)
-        people = state.people
+        people, own, own0 = state.people, view.equity[banks], state.equity0[banks]
+        decided, sell = whole(step.decide(seen).sell, own.shape), np.empty(own.shape)
+        free_to_choose = free is None and people == banks and is_zero(state.cash_wanted)
+        on = step.on if free_to_choose else np.ones(state.n_lanes)
+        restrain(decided, own, own0, self.grandfather or self.rule == "leverage-targeting", on, sell)
+        if free_to_choose:
+            return sell
         sell = np.maximum(self._forced(state, there), _at(banks, sell, people))
         return np.asarray((sell if free is None else sell * free[people]) * step.on)
 
@@ -325,16 +327,14 @@ class Market(Channel):
         ledger.fund_investors(summed(proceeds), "market")
         ledger.transfer_units(people, state.row("outside"), sold, at, "market")
         ledger.revalue_price(price, "market")
-        # an insolvent seller keeps its cash for all its creditors, one that wanted cash what it wanted
-        free = np.maximum(0.0, proceeds - state.cash_wanted[people])
-        left = np.where((view.equity[people] > 0.0) & _at(state.banks, np.True_, people), free, 0.0)
+        left, banks = np.empty(proceeds.shape), (state.banks.start, state.banks.stop)
+        share_out(proceeds, view.equity[people], banks, state.cash_wanted[people], left)
         for name in reversed([name for name in state.debts if name != SUBORDINATED.name]):
             if is_zero(left):
                 break
             retired = np.minimum(left, state.columns[name][people])
             ledger.settle(name, people, retired, retired, "market")
-            left = left - retired
-        state.cash_wanted[people] -= np.minimum(proceeds, state.cash_wanted[people])
+            left -= retired
 
 
 def _unpledged(state: State) -> Float | None:

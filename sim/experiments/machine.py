@@ -17,9 +17,9 @@ OWN_GROUP = Path("/proc/self/cgroup")
 OWN_PAGES = Path("/proc/self/statm")
 
 
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8
 """Numbers of the settings in glibc's malloc.h."""
-KEPT, MAPPED = 64 * 2**20, 32 * 2**20
+KEPT, MAPPED = 256 * 2**20, 32 * 2**20
 """Bytes: what is kept when freed, and from what size on an array has pages of its own (glibc allows no more)."""
 
 
@@ -71,7 +71,8 @@ def keep_memory() -> bool:
     with suppress(OSError, AttributeError, ValueError, TypeError):
         library = ctypes.CDLL(None)
         library.gnu_get_libc_version  # noqa: B018 - another library may give the numbers another meaning
-        return bool(library.mallopt(TRIM_THRESHOLD, KEPT) and library.mallopt(MMAP_THRESHOLD, MAPPED))
+        settings = ((ARENA_MAX, 1), (TRIM_THRESHOLD, KEPT), (MMAP_THRESHOLD, MAPPED))
+        return all(library.mallopt(setting, value) for setting, value in settings)
     return False
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from sim.arrays import Float, Int
-from sim.kernels.jit import kernel
+from sim.kernels.jit import brief, kernel
 
 PIECE = 1024
 """Numbers that a loop over one column takes at a time: they stay in the nearest cache, and no loop is too short for
 vector registers however few lanes there are."""
 
 
-@kernel
+@brief
 def is_zero(values: Float) -> bool:
     """Tell whether all of an array is zero; it stops at the first row that is not.
 
@@ -31,6 +31,29 @@ def is_zero(values: Float) -> bool:
         for lane in range(values.shape[1]):
             found += values[i, lane] != 0.0
         if found:
+            return False
+    return True
+
+
+@kernel
+def is_finite(values: Float) -> bool:
+    """Tell whether an array has numbers only, no infinity and no NaN.
+
+    Parameters
+    ----------
+    values : float64[n_rows, n_lanes], any unit
+        What is looked at.
+
+    Returns
+    -------
+    bool
+        True for an empty array.
+    """
+    for i in range(values.shape[0]):
+        odd = 0
+        for lane in range(values.shape[1]):
+            odd += values[i, lane] - values[i, lane] != 0.0
+        if odd:
             return False
     return True
 

@@ -187,6 +187,24 @@ def kernel(function: F) -> F:
     return _compiled(function, inlined=False)
 
 
+def brief(function: F) -> F:
+    """Compile a `kernel` that ends within microseconds and keeps the interpreter lock while it runs.
+
+    To give the lock back and take it again costs a thread more than that where another thread wants it too.
+
+    Parameters
+    ----------
+    function : callable
+        Module-level function; compiled at its first call and then kept on disk.
+
+    Returns
+    -------
+    callable
+        The compiled function, with the same signature.
+    """
+    return _compiled(function, inlined=False, lock=True)
+
+
 def element(function: F) -> F:
     """Compile a `kernel` of a few numbers that is always inlined, so that loops over it run in vector registers.
 
@@ -203,7 +221,7 @@ def element(function: F) -> F:
     return _compiled(function, inlined=True)
 
 
-def _compiled(function: F, inlined: bool) -> F:
+def _compiled(function: F, inlined: bool, lock: bool = False) -> F:
     """Compile with the cache in its place."""
     if _SETTINGS.DISABLE_JIT:
         return function
@@ -212,7 +230,7 @@ def _compiled(function: F, inlined: bool) -> F:
     try:
         # Numba fixes the place of a function's cache when it decorates it; other users of numba keep their own.
         _SETTINGS.CACHE_DIR = folder or before
-        decorate = numba.njit(cache=folder is not None, nogil=True, error_model="numpy", forceinline=inlined)
+        decorate = numba.njit(cache=folder is not None, nogil=not lock, error_model="numpy", forceinline=inlined)
         compiled: Any = decorate(function)
         if folder is not None:
             compiled._cache = _Kept(function)  # noqa: SLF001 - numba takes no cache of others

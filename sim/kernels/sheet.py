@@ -121,6 +121,77 @@ def deleverage(
 
 
 @kernel
+def restrain(sell: Float, equity: Float, start: Float, baseline: bool, on: Float, out: Float) -> None:
+    r"""Let only those sell who have lost something: :math:`\Gamma_i 1\{E_i < E^0_i\} \omega`.
+
+    Parameters
+    ----------
+    sell : float64[n_agents, n_lanes], 1
+        Share of its marketable assets that each agent decided to sell.
+    equity, start : float64[n_agents, n_lanes], currency
+        E, and E0 before any event.
+    baseline : bool
+        Whether it takes a loss to sell; else everybody's decision stands.
+    on : float64[n_lanes], 1
+        The channel's switch.
+    out : float64[n_agents, n_lanes], 1
+        Overwritten.
+    """
+    n_agents, n_lanes = sell.shape
+    for i in range(n_agents):
+        if baseline:
+            for lane in range(n_lanes):
+                out[i, lane] = (sell[i, lane] if equity[i, lane] < start[i, lane] else 0.0) * on[lane]
+        else:
+            for lane in range(n_lanes):
+                out[i, lane] = sell[i, lane] * on[lane]
+
+
+@kernel
+def share_out(proceeds: Float, equity: Float, banks: tuple[int, int], wanted: Float, left_out: Float) -> None:
+    r"""Share out what sales brought: first what was wanted for cash, then what retires debt, :math:`(p_i - w_i)^+`.
+
+    Parameters
+    ----------
+    proceeds, equity : float64[n_agents, n_lanes], currency
+        What sellers got, and their net worth: one that is insolvent keeps its cash for all its creditors.
+    banks : tuple of int
+        First row of those that retire debt, and the row after the last.
+    wanted : float64[n_agents, n_lanes], currency
+        Cash that was to be raised; less what has been.
+    left_out : float64[n_agents, n_lanes], currency
+        Overwritten with what retires debt.
+    """
+    n_agents, n_lanes = proceeds.shape
+    for i in range(n_agents):
+        retires = banks[0] <= i < banks[1]
+        for lane in range(n_lanes):
+            free = max(0.0, proceeds[i, lane] - wanted[i, lane])
+            left_out[i, lane] = free if retires and equity[i, lane] > 0.0 else 0.0
+        for lane in range(n_lanes):
+            wanted[i, lane] -= min(proceeds[i, lane], wanted[i, lane])
+
+
+@kernel
+def join(one: Bool, other: Float, out: Bool) -> None:
+    """Tell who is in either of two groups.
+
+    Parameters
+    ----------
+    one : bool[n_agents, n_lanes]
+        The first.
+    other : float64[n_agents, n_lanes], 1
+        Above 0 who is in the second.
+    out : bool[n_agents, n_lanes]
+        Overwritten.
+    """
+    a, found = one.reshape(-1), out.reshape(-1)
+    b = _flat(other)
+    for k in range(found.size):
+        found[k] = a[k] | (b[k] > 0.0)
+
+
+@kernel
 def fail(
     equity: Float, start: Float, ordered: Float, alive: Float, n_debtors: int, at_zero: bool, failed_out: Bool
 ) -> None:
@@ -149,6 +220,27 @@ def fail(
             below = (own[k] <= min(0.0, before[k])) & (own[k] < before[k])
         failed[k] = (below | (orders[k] > 0.0)) & (there[k] > 0.0)
     failed_out[n_debtors:] = False
+
+
+@kernel
+def default(failing: Bool, on: Float, defaulted: Float) -> None:
+    """Note who defaults.
+
+    Parameters
+    ----------
+    failing : bool[n_agents, n_lanes]
+        Who fails, changed in place: nobody where the channel is off.
+    on : float64[n_lanes], 1
+        Above 0 where the channel acts.
+    defaulted : float64[n_agents, n_lanes], 1
+        1 from now on for who fails.
+    """
+    n_agents, n_lanes = failing.shape
+    for i in range(n_agents):
+        for lane in range(n_lanes):
+            failing[i, lane] = failing[i, lane] & (on[lane] > 0.0)
+        for lane in range(n_lanes):
+            defaulted[i, lane] = 1.0 if failing[i, lane] else defaulted[i, lane]
 
 
 @kernel

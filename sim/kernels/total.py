@@ -65,6 +65,29 @@ def total_positive(values: Float, start: int, stop: int, out: Float) -> None:
 
 
 @kernel
+def total_weighted(values: Float, weights: Float, start: int, out: Float) -> None:
+    r"""Sum weighted rows: :math:`t_k = \sum_i w_i x_{start + i, k}`.
+
+    Parameters
+    ----------
+    values : float64[n_rows, n_lanes], any unit
+        What is summed.
+    weights : float64[n_weights], any unit
+        Of the rows from `start` on.
+    start : int
+        First row.
+    out : float64[n_lanes], product of both units
+        Overwritten.
+    """
+    n_lanes = values.shape[1]
+    for lane in range(n_lanes):
+        out[lane] = 0.0
+    for k in range(weights.size):
+        for lane in range(n_lanes):
+            out[lane] += values[start + k, lane] * weights[k]
+
+
+@kernel
 def total_lost(loss: Float, sources: tuple[int, int], start: int, stop: int, equity0: Float, out: Float) -> None:
     r"""Sum what agents have lost, at most what they had: :math:`\sum_i \min(\sum_s l_{si}, \max(0, E^0_i))`.
 

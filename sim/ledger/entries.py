@@ -80,11 +80,12 @@ class Ledger:
     def _pay(self, payer: Rows, payee: Rows, amount: Float, source: str) -> None:
         """Move cash between an agent (or each of several) and a sector; the central bank's own side is derived."""
         central, whole = self.state.row("central_bank"), _whole(amount)
-        for rows, other, sign in ((payer, payee, -1.0), (payee, payer, 1.0)):
-            moved = (whole if isinstance(rows, int) else amount) * sign
+        for rows, other, receives in ((payer, payee, False), (payee, payer, True)):
+            own = whole if isinstance(rows, int) else amount
+            moved, lost = (own, -own) if receives else (-own, own)
             if rows != central:
-                self._change("cash", rows, moved, whole * sign)
-            self._lose(source, "cash", rows, against(rows, other, amount, -sign), -moved)
+                self._change("cash", rows, moved, whole if receives else -whole)
+            self._lose(source, "cash", rows, against(rows, other, amount, -1.0 if receives else 1.0), lost)
 
     # -- the five entries --------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from sim.arrays import Float
 from sim.errors import PluginError, shown
-from sim.kernels.total import total_held, total_lost, total_positive
+from sim.kernels.total import total_held, total_lost, total_positive, total_weighted
 from sim.ledger.balance import securities, summed
 from sim.ledger.locked import read_only
 from sim.ledger.watched import named, watched
@@ -170,24 +170,26 @@ def _defaults(system: System, state: State) -> Float:
 
 
 def _defaulted_assets(system: System, state: State) -> Float:
-    size = (system.leverage0 * np.maximum(0.0, state.equity0[state.banks, 0]))[:, None]
-    return summed(state.is_defaulted[state.banks] * size) / float(size.sum() or 1.0)
+    size, out = system.leverage0 * np.maximum(0.0, state.equity0[state.banks, 0]), np.empty(state.n_lanes)
+    total_weighted(state.is_defaulted, size, state.banks.start, out)
+    return out / float(size.sum() or 1.0)
 
 
 def _sold(system: System, state: State) -> Float:
-    start, held = float(system.holdings[state.banks].sum()), np.empty(state.n_lanes)
+    start: float = system.once("securities of banks", lambda: float(system.holdings[state.banks].sum()))
+    held = np.empty(state.n_lanes)
     total_held(state.units[state.banks], held)
     return (start - held) / start if start > 0.0 else np.zeros(state.n_lanes)
 
 
 def _price_decline(system: System, state: State) -> Float:
-    start = system.holdings[state.banks].sum(axis=0)
-    if not start.sum() > 0.0:
+    held: Float = system.once("portfolio of banks", lambda: system.holdings[state.banks].sum(axis=0))
+    start: float = system.once("size of portfolio", lambda: float(held.sum()))
+    if not start > 0.0:
         return np.zeros(state.n_lanes)
-    index = np.zeros(state.n_lanes)
-    for asset in range(start.size):
-        index += start[asset] * state.price[asset]
-    return 1.0 - index / float(start.sum())
+    index = np.empty(state.n_lanes)
+    total_weighted(state.price, held, 0, index)
+    return 1.0 - index / start
 
 
 def _securities(system: System, state: State) -> Float:
@@ -267,6 +269,9 @@ _OURS: dict[str, Metric] = {
     "price_decline": Metric("1", "Fall of the price of the banks' initial securities portfolio", _price_decline),
     "securities": Metric("currency", "Market value of the banks' securities", _securities),
 }
+DIFFERENCES = {"contagion_loss": ("system_loss", "first_round_loss")}
+"""Metrics that are the first less the second of two others, and need no work where these have been measured."""
+
 for _name, _metric in _OURS.items():
     METRICS.register(_name)(_metric)
 
@@ -321,4 +326,11 @@ def measure(wanted: list[str], system: System, state: State) -> dict[str, Float]
     dict of str to float64[n_lanes]
         One number a lane.
     """
-    return {name: METRICS.known(name).of(system, state) for name in wanted}
+    found: dict[str, Float] = {}
+    for name in wanted:
+        parts = DIFFERENCES.get(name, ())
+        if parts and all(part in found for part in parts):
+            found[name] = found[parts[0]] - found[parts[1]]
+        else:
+            found[name] = METRICS.known(name).of(system, state)
+    return found

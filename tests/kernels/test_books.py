@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sim.kernels.books import add_money, closure, deepest, totals, unexplained, widest_gap
+from sim.kernels.books import add_money, closure, deepest, is_finite, is_zero, totals, unexplained, widest_gap
 
 
 def test_net_worth_by_hand() -> None:
@@ -62,3 +62,23 @@ def test_how_far_below_zero() -> None:
     depth = np.zeros(4)
     deepest(np.array([[1.0, -2.0, 0.0, np.nan], [3.0, -1.0, -0.0, 1.0]]), depth)
     np.testing.assert_array_equal(depth, [0.0, 2.0, 0.0, np.inf])
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_is_found_wherever_it_is(odd: float) -> None:
+    assert is_finite(np.zeros((0, 8)))
+    for place in ((0, 0), (2, 7), (4, 3)):
+        values = np.full((5, 8), 1e308)
+        assert is_finite(values)
+        values[place] = odd
+        assert not is_finite(values)
+
+
+def test_nothing_is_zero_but_zero() -> None:
+    assert is_zero(np.zeros((0, 8)))
+    for other in (5e-324, -1.0, np.nan, np.inf):
+        values = np.zeros((5, 8))
+        values[1, 2] = -0.0
+        assert is_zero(values)
+        values[4, 7] = other
+        assert not is_zero(values)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sim.kernels.books import PIECE
-from sim.kernels.sheet import add_up, deleverage, fail, mark_down
+from sim.kernels.sheet import add_up, default, deleverage, fail, join, mark_down, restrain, share_out
 
 SHAPES = [(5, 8), (5, PIECE), (3, PIECE + 8), (400, 24), (PIECE // 8 * 3, 8)]
 """Agents and lanes: less than a piece, one, more than one a row, several with a last one that is short."""
@@ -89,3 +89,38 @@ def test_values_are_marked_down_and_never_up() -> None:
     alive = np.array([[1.0, 1.0, 1.0], [0.0, 1.0, 1.0], [1.0, 1.0, 1.0]])
     mark_down(worth, alive, np.array([1.0, 1.0, 0.0]), 2, value)
     assert value.tolist() == [[0.5, 0.6, 1.0], [0.8, 0.5, 0.8], [1.0, 1.0, 1.0]]
+
+
+@pytest.mark.parametrize("baseline", [False, True])
+def test_only_who_has_lost_something_sells(baseline: bool) -> None:
+    # below, at and above where it began; the channel is off in the last lane
+    equity, start = np.array([[4.0, 4.0]] * 3), np.array([[5.0, 5.0], [4.0, 4.0], [3.0, 3.0]])
+    sell, out = np.full((3, 2), 0.25), np.full((3, 2), np.nan)
+    restrain(sell, equity, start, baseline, np.array([1.0, 0.0]), out)
+    others = 0.0 if baseline else 0.25
+    assert out.tolist() == [[0.25, 0.0], [others, 0.0], [others, 0.0]]
+
+
+def test_proceeds_go_where_cash_was_wanted_and_then_to_debt() -> None:
+    # a bank that wanted 3 of 10; one that wanted 10 of 3; an insolvent one; a fund, which retires no debt
+    proceeds, equity = np.array([[10.0], [3.0], [10.0], [10.0]]), np.array([[1.0], [1.0], [-1.0], [1.0]])
+    wanted, left = np.array([[3.0], [10.0], [3.0], [3.0]]), np.full((4, 1), np.nan)
+    share_out(proceeds, equity, (0, 3), wanted, left)
+    assert left[:, 0].tolist() == [7.0, 0.0, 0.0, 0.0]
+    assert wanted[:, 0].tolist() == [0.0, 7.0, 0.0, 0.0]
+    share_out(proceeds, equity, (1, 4), wanted, left)
+    assert left[:, 0].tolist() == [0.0, 0.0, 0.0, 10.0]
+
+
+def test_groups_are_joined() -> None:
+    out = np.zeros((1, 4), dtype=np.bool_)
+    join(np.array([[True, True, False, False]]), np.array([[1.0, 0.0, 1.0, 0.0]]), out)
+    assert out.tolist() == [[True, True, True, False]]
+
+
+def test_who_fails_is_in_default_from_then_on_where_the_channel_acts() -> None:
+    failing = np.array([[True, True], [False, False], [False, False]])
+    defaulted = np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    default(failing, np.array([1.0, 0.0]), defaulted)
+    assert failing.tolist() == [[True, False], [False, False], [False, False]]
+    assert defaulted.tolist() == [[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sim.kernels.total import total, total_held, total_lost, total_positive, total_rows
+from sim.kernels.total import total, total_held, total_lost, total_positive, total_rows, total_weighted
 
 VALUES = np.random.default_rng(3).standard_normal((200, 40)) * 10.0 ** np.arange(-20, 20)
 
@@ -70,3 +70,15 @@ def test_pieces_are_added_by_row_and_then_over_rows() -> None:
     for row in units:
         expected += (row[0] + row[1]) + row[2]
     assert (out == expected).all()
+
+
+def test_rows_are_weighted_before_they_are_added() -> None:
+    values, out = np.array([[9.0, 9.0], [1.0, -1.0], [2.0, 0.5]]), np.full(2, np.nan)
+    total_weighted(values, np.array([3.0, 10.0]), 1, out)
+    assert out.tolist() == [3.0 + 20.0, -3.0 + 5.0]
+    expected, found = np.zeros(40), np.empty(40)
+    weights = np.random.default_rng(6).lognormal(0.0, 9.0, 150)
+    for weight, row in zip(weights, VALUES[20:170], strict=True):
+        expected += weight * row
+    total_weighted(VALUES, weights, 20, found)
+    assert (found == expected).all()
